@@ -1,0 +1,43 @@
+//! Who opened a socket, remembered where `current` is known to be the owner.
+//!
+//! At a retransmission `current` is whatever task the interrupt hit. It is the owner at
+//! CLOSE -> SYN_SENT (`connect`) and at CLOSE -> LISTEN. A direct-mapped array remembers it: no locks,
+//! no allocation, a few nanoseconds; a collision forgets the older socket, and the answer is "unknown".
+
+/// One slot of the `OWNERS` array.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct OwnerSlot {
+    /// The socket, as in [`Record::sk`](crate::Record::sk); 0: free.
+    pub sk: u64,
+    /// When the socket left CLOSE (or was created by a SYN), `ktime_get_ns`.
+    pub born_ns: u64,
+    /// When its first FIN was sent or received; 0: not yet.
+    pub fin_ns: u64,
+    /// The owner's `comm`; zero if unknown.
+    pub comm: [u64; 2],
+    /// The owner's thread group id; 0 if unknown.
+    pub tgid: u32,
+    /// [`OwnerSlot::check_of`] the other fields: two CPUs may write one slot at once, and a torn slot must
+    /// not name a wrong owner.
+    pub check: u32,
+}
+
+impl OwnerSlot {
+    /// Slots; a power of two.
+    pub const COUNT: u32 = 1 << 16;
+
+    /// The slot for a socket. Sockets are slab objects of some 2 kB: the low bits say little.
+    #[inline(always)]
+    pub const fn index(sk: u64) -> u32 {
+        (sk.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32
+    }
+
+    /// Ties `sk`, `born_ns`, `tgid` and `comm` together (`fin_ns` changes on its own).
+    #[inline(always)]
+    pub const fn check_of(sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) -> u32 {
+        let mix =
+            sk ^ born_ns.rotate_left(17) ^ comm[0].rotate_left(29) ^ comm[1].rotate_left(43) ^ tgid as u64;
+        (mix ^ (mix >> 32)) as u32
+    }
+}

@@ -1,0 +1,9 @@
+//! One file a concern; the programs themselves are in `tracepoints`.
+
+mod filters;
+mod load;
+mod output;
+mod owners;
+mod settings;
+mod socket;
+mod tracepoints;

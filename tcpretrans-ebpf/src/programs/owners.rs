@@ -1,0 +1,82 @@
+//! The memory of who opened which socket; see [`OwnerSlot`].
+
+use aya_ebpf::{
+    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
+    macros::map,
+    maps::Array,
+};
+use tcpretrans_ebpf::OwnerSlot;
+
+#[map]
+static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
+
+#[inline(always)]
+fn slot(sk: u64) -> Option<*mut OwnerSlot> {
+    OWNERS.get_ptr_mut(OwnerSlot::index(sk))
+}
+
+#[inline(always)]
+pub fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+#[inline(always)]
+pub fn current_comm() -> [u64; 2] {
+    // aya's wrapper zeroes byte by byte first. The helper writes all sixteen bytes, whatever it returns.
+    let mut comm = core::mem::MaybeUninit::<[u64; 2]>::uninit();
+    unsafe {
+        bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
+        comm.assume_init()
+    }
+}
+
+#[inline(always)]
+fn write(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) {
+    unsafe {
+        (&raw mut (*slot).sk).write(sk);
+        (&raw mut (*slot).born_ns).write(born_ns);
+        (&raw mut (*slot).fin_ns).write(0);
+        (&raw mut (*slot).comm).write(comm);
+        (&raw mut (*slot).tgid).write(tgid);
+        (&raw mut (*slot).check).write(OwnerSlot::check_of(sk, born_ns, tgid, comm));
+    }
+}
+
+/// Remembers the current task as the opener of `sk`. Only where `current` is the owner.
+#[inline(always)]
+pub fn remember_current(sk: u64, born_ns: u64) {
+    if let Some(slot) = slot(sk) {
+        write(slot, sk, born_ns, current_tgid(), current_comm());
+    }
+}
+
+/// A socket that the softirq created: its owner is not known, and a predecessor at the same address must not
+/// pass for it.
+#[inline(always)]
+pub fn remember_birth(sk: u64, born_ns: u64) {
+    if let Some(slot) = slot(sk) {
+        write(slot, sk, born_ns, 0, [0; 2]);
+    }
+}
+
+/// Remembers when the first FIN went.
+#[inline(always)]
+pub fn remember_fin(sk: u64, now_ns: u64) {
+    if let Some(slot) = slot(sk) {
+        unsafe {
+            if (*slot).sk == sk && (*slot).fin_ns == 0 {
+                (&raw mut (*slot).fin_ns).write(now_ns);
+            }
+        }
+    }
+}
+
+/// What is known of `sk`, if the slot is still its own and whole.
+#[inline(always)]
+pub fn recall(sk: u64) -> Option<*const OwnerSlot> {
+    let slot = slot(sk)?.cast_const();
+    let owner = unsafe { &*slot };
+    let whole =
+        owner.sk == sk && owner.check == OwnerSlot::check_of(sk, owner.born_ns, owner.tgid, owner.comm);
+    whole.then_some(slot)
+}

@@ -1,0 +1,127 @@
+//! What the loader sets before the programs are verified. The verifier treats these as constants and
+//! removes the branches that they rule out, arguments and helpers that this kernel lacks included.
+
+use aya_ebpf::Global;
+use tcpretrans_ebpf::{FilterSettings, Place, SnapshotOffsets, WalkOffsets};
+
+#[unsafe(no_mangle)]
+static SNAPSHOT_OFFSETS: Global<[Place; size_of::<SnapshotOffsets>() / 4]> =
+    Global::new([Place::ABSENT; size_of::<SnapshotOffsets>() / 4]);
+
+#[unsafe(no_mangle)]
+static WALK_OFFSETS: Global<[Place; size_of::<WalkOffsets>() / 4]> =
+    Global::new([Place::ABSENT; size_of::<WalkOffsets>() / 4]);
+
+/// `FilterSettings` as three words: active, cgroup level, cgroup id (low, high).
+#[unsafe(no_mangle)]
+static FILTER: Global<[u32; 4]> = Global::new([0; 4]);
+
+/// 1: `tcp_retransmit_skb` has the argument `err` (6.17).
+#[unsafe(no_mangle)]
+static RETRANSMIT_HAS_ERR: Global<u32> = Global::new(0);
+
+/// 1: `tcp_send_reset` has the argument `reason` (6.10).
+#[unsafe(no_mangle)]
+static SEND_RESET_HAS_REASON: Global<u32> = Global::new(0);
+
+/// 1: tracing programs may call `bpf_get_socket_cookie` (5.12).
+#[unsafe(no_mangle)]
+static HAS_COOKIE_HELPER: Global<u32> = Global::new(0);
+
+/// 1: report every socket's close, not only the troubled ones' (`--all-closes`).
+#[unsafe(no_mangle)]
+static ALL_CLOSES: Global<u32> = Global::new(0);
+
+/// The tracer's own thread group: its `listen()` is the calibration.
+#[unsafe(no_mangle)]
+static TRACER_TGID: Global<u32> = Global::new(0);
+
+/// Bytes of unread records at which the reader is woken before its next regular drain.
+#[unsafe(no_mangle)]
+static WAKE_BYTES: Global<u32> = Global::new(u32::MAX);
+
+macro_rules! flag {
+    ($name:ident, $global:ident) => {
+        #[inline(always)]
+        pub fn $name() -> bool {
+            $global.load() != 0
+        }
+    };
+}
+
+flag!(retransmit_has_err, RETRANSMIT_HAS_ERR);
+flag!(send_reset_has_reason, SEND_RESET_HAS_REASON);
+flag!(has_cookie_helper, HAS_COOKIE_HELPER);
+flag!(all_closes, ALL_CLOSES);
+
+#[inline(always)]
+pub fn tracer_tgid() -> u32 {
+    TRACER_TGID.load()
+}
+
+#[inline(always)]
+pub fn wake_bytes() -> u64 {
+    u64::from(WAKE_BYTES.load())
+}
+
+#[inline(always)]
+fn filter_word(index: usize) -> u32 {
+    // One word at a time: loading the whole array would copy it through the stack.
+    let words = (&raw const FILTER).cast::<u32>();
+    unsafe { words.add(index).read_volatile() }
+}
+
+/// Is this filter on? (`FilterSettings` constants)
+#[inline(always)]
+pub fn filter_is_on(which: u32) -> bool {
+    filter_word(0) & which != 0
+}
+
+#[inline(always)]
+pub fn filter() -> FilterSettings {
+    FilterSettings {
+        active: filter_word(0),
+        cgroup_level: filter_word(1),
+        cgroup_id: u64::from(filter_word(2)) | (u64::from(filter_word(3)) << 32),
+    }
+}
+
+/// The offsets struct that userspace wrote over `SNAPSHOT_OFFSETS`.
+#[inline(always)]
+pub fn snapshot_offsets() -> *const SnapshotOffsets {
+    (&raw const SNAPSHOT_OFFSETS).cast()
+}
+
+/// The offsets struct that userspace wrote over `WALK_OFFSETS`.
+#[inline(always)]
+pub fn walk_offsets() -> *const WalkOffsets {
+    (&raw const WALK_OFFSETS).cast()
+}
+
+/// Reads one member of an offsets struct; volatile, so that the compiler leaves it to the loader.
+macro_rules! place {
+    ($offsets:expr, $name:ident) => {{
+        let offsets = $offsets;
+        #[allow(unused_unsafe, reason = "also used inside unsafe blocks")]
+        unsafe {
+            (&raw const (*offsets).$name).read_volatile()
+        }
+    }};
+}
+pub(super) use place;
+
+/// A place among the `WalkOffsets`.
+macro_rules! walk {
+    ($name:ident) => {
+        crate::programs::settings::place!(crate::programs::settings::walk_offsets(), $name)
+    };
+}
+pub(super) use walk;
+
+/// A place among the `SnapshotOffsets`.
+macro_rules! snap {
+    ($name:ident) => {
+        crate::programs::settings::place!(crate::programs::settings::snapshot_offsets(), $name)
+    };
+}
+pub(super) use snap;

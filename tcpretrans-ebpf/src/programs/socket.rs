@@ -1,0 +1,315 @@
+//! Reading a socket into a record.
+
+use aya_ebpf::helpers::generated::{
+    bpf_get_socket_cookie, bpf_jiffies64, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
+};
+use tcpretrans_ebpf::{Kind, Record, fields::Place, snapshot_fields, tcp_state};
+
+use super::{
+    filters::probe,
+    load, owners,
+    settings::{self, place, walk},
+};
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// A connection's two ends. Addresses are four network-order words, IPv4 as ::ffff:a.b.c.d.
+pub struct Tuple {
+    pub laddr: [u32; 4],
+    pub raddr: [u32; 4],
+    pub lport: u16,
+    pub rport: u16,
+}
+
+const MAPPED: u32 = 0x0000_ffff_u32.to_be();
+
+impl Tuple {
+    #[inline(always)]
+    pub fn is_ipv4(&self) -> bool {
+        self.raddr[0] == 0 && self.raddr[1] == 0 && self.raddr[2] == MAPPED
+    }
+
+    #[inline(always)]
+    pub fn laddr_bytes(&self) -> [u8; 16] {
+        unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(self.laddr) }
+    }
+
+    #[inline(always)]
+    pub fn raddr_bytes(&self) -> [u8; 16] {
+        unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(self.raddr) }
+    }
+
+    /// Reads both ends from a `struct sock_common`: a socket's own, or a request's.
+    ///
+    /// # Safety
+    /// `skc` must be BTF-typed; `family` its `skc_family`.
+    #[inline(always)]
+    pub unsafe fn read(skc: *const u8, family: u16) -> Tuple {
+        let mut tuple = Tuple { laddr: [0, 0, MAPPED, 0], raddr: [0, 0, MAPPED, 0], lport: 0, rport: 0 };
+        unsafe {
+            tuple.lport = load::fixed::<u16>(skc, walk!(skc_num));
+            tuple.rport = u16::from_be(load::fixed::<u16>(skc, walk!(skc_dport)));
+            if family == AF_INET6 && walk!(skc_v6_daddr).width() != 0 {
+                tuple.laddr = in6(skc, walk!(skc_v6_rcv_saddr));
+                tuple.raddr = in6(skc, walk!(skc_v6_daddr));
+            } else if family == AF_INET {
+                tuple.laddr[3] = load::fixed::<u32>(skc, walk!(skc_rcv_saddr));
+                tuple.raddr[3] = load::fixed::<u32>(skc, walk!(skc_daddr));
+            }
+        }
+        tuple
+    }
+}
+
+/// `struct in6_addr`, word by word: its union has an array of bytes first, which the verifier lets be read in
+/// any width.
+#[inline(always)]
+unsafe fn in6(base: *const u8, place: Place) -> [u32; 4] {
+    let at = place.offset();
+    unsafe {
+        [
+            base.wrapping_add(at).cast::<u32>().read_volatile(),
+            base.wrapping_add(at + 4).cast::<u32>().read_volatile(),
+            base.wrapping_add(at + 8).cast::<u32>().read_volatile(),
+            base.wrapping_add(at + 12).cast::<u32>().read_volatile(),
+        ]
+    }
+}
+
+/// The full TCP socket behind `sk`, or null: a mini socket, a request, or another protocol.
+#[inline(always)]
+pub fn tcp_sock(sk: *const u8) -> *const u8 {
+    if sk.is_null() {
+        return sk;
+    }
+    unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast::<u8>().cast_const() }
+}
+
+/// A number for the socket, good for its life: its address less another's. The verifier lets pointers be
+/// subtracted but not hashed, and so no kernel address ever leaves the kernel.
+#[inline(always)]
+pub fn identity(tp: *const u8) -> u64 {
+    (tp as u64).wrapping_sub(settings::walk_offsets() as u64)
+}
+
+/// Both ends of a full socket. Its port is released before CLOSE is announced: `inet_sport` still has it.
+///
+/// # Safety
+/// `tp` must come from [`tcp_sock`].
+#[inline(always)]
+pub unsafe fn tuple_of(tp: *const u8) -> Tuple {
+    unsafe {
+        let family = load::fixed::<u16>(tp, settings::snap!(skc_family));
+        let mut tuple = Tuple::read(tp, family);
+        if tuple.lport == 0 {
+            tuple.lport = u16::from_be(load::fixed::<u16>(tp, walk!(inet_sport)));
+        }
+        tuple
+    }
+}
+
+/// Address of the socket's cgroup; 0 unknown. Before 5.15 one word is either the pointer or, with its low bits
+/// set, something else.
+#[inline(always)]
+pub unsafe fn cgroup(sk: *const u8) -> u64 {
+    if walk!(sk_cgroup).width() != 0 {
+        unsafe { load::fixed::<u64>(sk, walk!(sk_cgroup)) }
+    } else if walk!(sk_cgroup_val).width() != 0 {
+        let word = unsafe { load::fixed::<u64>(sk, walk!(sk_cgroup_val)) };
+        if word & 3 == 0 { word } else { 0 }
+    } else {
+        0
+    }
+}
+
+/// `cgroup->kn->id`
+#[inline(always)]
+pub unsafe fn cgroup_id_of(cgroup: u64) -> u64 {
+    if cgroup == 0 || walk!(cgroup_kn).width() == 0 || walk!(kernfs_id).width() == 0 {
+        return 0;
+    }
+    unsafe {
+        let kn: u64 = probe(cgroup, walk!(cgroup_kn).offset());
+        if kn == 0 { 0 } else { probe(kn, walk!(kernfs_id).offset()) }
+    }
+}
+
+/// The cgroup's id, by direct loads where the kernel types the pointer.
+#[inline(always)]
+unsafe fn cgroup_id(sk: *const u8) -> u64 {
+    if walk!(sk_cgroup).width() == 0 {
+        return unsafe { cgroup_id_of(cgroup(sk)) };
+    }
+    unsafe {
+        let cgroup = load::pointer(sk, walk!(sk_cgroup));
+        if cgroup.is_null() {
+            return 0;
+        }
+        let kn = load::pointer(cgroup, walk!(cgroup_kn));
+        if kn.is_null() {
+            return 0;
+        }
+        load::fixed::<u64>(kn, walk!(kernfs_id))
+    }
+}
+
+/// Inode of the socket's file: `sk_ino` (6.17), or by way of the file; 0 if there is none.
+#[inline(always)]
+unsafe fn inode(sk: *const u8) -> u64 {
+    unsafe {
+        if walk!(sk_ino).width() != 0 {
+            return load::fixed::<u64>(sk, walk!(sk_ino));
+        }
+        let socket = load::pointer(sk, walk!(sk_socket));
+        if socket.is_null() {
+            return 0;
+        }
+        let file = load::pointer(socket, walk!(socket_file));
+        if file.is_null() {
+            return 0;
+        }
+        let inode = load::pointer(file, walk!(file_inode));
+        if inode.is_null() {
+            return 0;
+        }
+        load::fixed::<u64>(inode, walk!(inode_ino))
+    }
+}
+
+macro_rules! load_form {
+    (fixed $ty:ty, $base:expr, $place:expr) => {
+        load::fixed::<$ty>($base, $place)
+    };
+    (optional $ty:ty, $base:expr, $place:expr) => {
+        load::optional::<$ty>($base, $place, <$ty>::MAX)
+    };
+    (narrow $ty:ty, $base:expr, $place:expr) => {
+        load::narrow($base, $place)
+    };
+    (bits $ty:ty, $base:expr, $place:expr) => {
+        load::bits($base, $place)
+    };
+}
+
+/// Zeroes a few bytes without a memset call.
+#[inline(always)]
+unsafe fn zero_bytes(bytes: *mut u8, count: usize) {
+    let mut index = 0;
+    while index < count {
+        unsafe { bytes.add(index).write_volatile(0) };
+        index += 1;
+    }
+}
+
+/// What the table's offsets count from.
+struct Bases {
+    tp: *const u8,
+    net: *const u8,
+}
+
+macro_rules! define_fill {
+    ($($name:ident: $ty:ident = $base:ident $form:ident $homes:tt;)*) => {
+        /// Copies every field of the table.
+        #[inline(always)]
+        unsafe fn fill_snapshot(record: *mut Record, bases: Bases) {
+            unsafe {
+                let offsets = settings::snapshot_offsets();
+                $(
+                    let value = load_form!($form $ty, bases.$base, place!(offsets, $name));
+                    (&raw mut (*record).sock.$name).write_volatile(value);
+                )*
+                zero_bytes((&raw mut (*record).sock.pad).cast(), size_of_val(&(*record).sock.pad));
+            }
+        }
+    };
+}
+snapshot_fields!(define_fill);
+
+/// Writes a field of a record in place: building a `Record` on the stack would not fit there. Volatile, or the
+/// compiler would gather the zeroes into calls of a byte-wise memset.
+macro_rules! set {
+    ($record:ident . $field:ident = $value:expr) => {
+        (&raw mut (*$record).$field).write_volatile($value)
+    };
+}
+pub(super) use set;
+
+/// Fills what all kinds have in common, and zeroes the details. One copy of it for all programs.
+///
+/// # Safety
+/// `record` from `reserve`, `tp` from [`tcp_sock`].
+#[inline(never)]
+pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple) {
+    unsafe {
+        let sk = identity(tp);
+        set!(record.mono_ns = bpf_ktime_get_ns());
+        set!(record.jiffies = bpf_jiffies64());
+        set!(record.sk = sk);
+        let cookie = if settings::has_cookie_helper() {
+            bpf_get_socket_cookie(tp.cast_mut().cast())
+        } else {
+            load::fixed::<u64>(tp, walk!(skc_cookie))
+        };
+        set!(record.cookie = cookie);
+        set!(record.cgroup_id = cgroup_id(tp));
+        set!(record.inode = inode(tp));
+
+        let (mut born_ns, mut fin_ns, mut tgid, mut comm) = (0, 0, 0, [0; 2]);
+        if let Some(owner) = owners::recall(sk) {
+            born_ns = (*owner).born_ns;
+            fin_ns = (*owner).fin_ns;
+            tgid = (*owner).tgid;
+            comm = (*owner).comm;
+        }
+        set!(record.born_ns = born_ns);
+        set!(record.fin_ns = fin_ns);
+        set!(record.owner_tgid = tgid);
+        (&raw mut (*record).owner_comm).cast::<[u64; 2]>().write_volatile(comm);
+
+        (&raw mut (*record).laddr).cast::<[u32; 4]>().write_volatile(tuple.laddr);
+        (&raw mut (*record).raddr).cast::<[u32; 4]>().write_volatile(tuple.raddr);
+        set!(record.lport = tuple.lport);
+        set!(record.rport = tuple.rport);
+
+        set!(record.kind = kind as u8);
+        set!(record.current_tgid = 0);
+        (&raw mut (*record).current_comm).cast::<[u64; 2]>().write_volatile([0; 2]);
+        set!(record.seq = 0);
+        set!(record.end_seq = 0);
+        set!(record.skb_len = 0);
+        set!(record.err = 0);
+        set!(record.rst_reason = u32::MAX);
+        set!(record.req_timeout = 0);
+        set!(record.req_expires = 0);
+        set!(record.segs = 0);
+        set!(record.sacked = 0);
+        set!(record.old = 0);
+        set!(record.new = 0);
+        set!(record.has_skb = 0);
+        set!(record.num_retrans = 0);
+        set!(record.num_timeout = 0);
+        zero_bytes((&raw mut (*record).reserved).cast(), size_of_val(&(*record).reserved));
+
+        let net = load::pointer(tp, walk!(skc_net));
+        fill_snapshot(record, Bases { tp, net });
+    }
+}
+
+/// Adds the current task, for the kinds where it may mean something.
+///
+/// # Safety
+/// As [`fill`].
+#[inline(always)]
+pub unsafe fn fill_current(record: *mut Record) {
+    unsafe {
+        set!(record.current_tgid = owners::current_tgid());
+        (&raw mut (*record).current_comm).cast::<[u64; 2]>().write_volatile(owners::current_comm());
+    }
+}
+
+/// States of mini sockets and requests, of which only `struct sock_common` exists.
+#[inline(always)]
+pub fn is_mini(state: u8) -> bool {
+    state == tcp_state::TIME_WAIT || state == tcp_state::NEW_SYN_RECV
+}

@@ -1,0 +1,267 @@
+//! The programs, one a tracepoint. Argument lists by kernel version: `docs/kernels.md`.
+
+use aya_ebpf::{
+    EbpfContext, helpers::generated::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use tcpretrans_ebpf::{Kind, Record, tcp_state};
+
+use super::{
+    filters, load, output, owners,
+    settings::{self, snap, walk},
+    socket::{self, Tuple, set},
+};
+
+/// Which records a socket in trouble still gets.
+#[inline(always)]
+unsafe fn has_retransmitted(tp: *const u8) -> bool {
+    unsafe { load::fixed::<u32>(tp, snap!(total_retrans)) != 0 }
+}
+
+/// The road that every kind takes: filter, reserve, fill, details, submit.
+#[inline(always)]
+unsafe fn emit(
+    ctx: &impl EbpfContext,
+    kind: Kind,
+    tp: *const u8,
+    tuple: &Tuple,
+    details: impl FnOnce(*mut Record),
+) {
+    unsafe {
+        if !filters::pass(tuple, tp) {
+            return;
+        }
+        let record = output::reserve(ctx, kind);
+        if record.is_null() {
+            return;
+        }
+        socket::fill(record, kind, tp, tuple);
+        details(record);
+        output::submit(record, kind);
+    }
+}
+
+/// `tcp_retransmit_skb(sk, skb[, err])`: the end of `__tcp_retransmit_skb`.
+#[btf_tracepoint(function = "tcp_retransmit_skb")]
+pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    if tp.is_null() {
+        return 0;
+    }
+    let skb: *const u8 = ctx.arg(1);
+    let err: i32 = if settings::retransmit_has_err() { ctx.arg(2) } else { 0 };
+    unsafe {
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::Retransmit, tp, &tuple, |record| {
+            let cb = skb.wrapping_add(walk!(skb_cb).offset());
+            set!(record.err = err);
+            set!(record.skb_len = load::fixed::<u32>(skb, walk!(skb_len)));
+            set!(record.seq = load::fixed::<u32>(cb, walk!(cb_seq)));
+            set!(record.end_seq = load::fixed::<u32>(cb, walk!(cb_end_seq)));
+            set!(record.segs = load::fixed::<u16>(cb, walk!(cb_gso_segs)));
+            set!(record.sacked = load::fixed::<u8>(cb, walk!(cb_sacked)));
+        });
+    }
+    0
+}
+
+/// `tcp_retransmit_synack(sk, req)`: `sk` is the listener, `req` has the connection's two ends.
+#[btf_tracepoint(function = "tcp_retransmit_synack")]
+pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    let req: *const u8 = ctx.arg(1);
+    if tp.is_null() {
+        return 0;
+    }
+    unsafe {
+        let family = load::fixed::<u16>(req, snap!(skc_family));
+        let tuple = Tuple::read(req, family);
+        emit(&ctx, Kind::SynAck, tp, &tuple, |record| {
+            set!(record.num_retrans = load::fixed::<u8>(req, walk!(req_num_retrans)));
+            set!(record.num_timeout = load::bits(req, walk!(req_num_timeout)));
+            set!(record.req_timeout = load::optional::<u32>(req, walk!(req_timeout), u32::MAX));
+            set!(record.req_expires = load::fixed::<u64>(req, walk!(req_timer_expires)) as u32);
+            set!(record.segs = 1);
+        });
+    }
+    0
+}
+
+/// `inet_sock_set_state(sk, old, new)`: the hottest of them, once or more for every connection of the machine.
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
+    let old = ctx.arg::<i32>(1) as u8;
+    let new = ctx.arg::<i32>(2) as u8;
+    let sk: *const u8 = ctx.arg(0);
+    let tp = socket::tcp_sock(sk);
+    if tp.is_null() {
+        return 0;
+    }
+    match (old, new) {
+        (tcp_state::CLOSE, tcp_state::SYN_SENT) => {
+            owners::remember_current(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            return 0;
+        }
+        (tcp_state::CLOSE, tcp_state::LISTEN) => {
+            owners::remember_current(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            if owners::current_tgid() == settings::tracer_tgid() {
+                calibrate(&ctx, tp, old, new);
+            }
+            return 0;
+        }
+        (tcp_state::LISTEN, tcp_state::SYN_RECV) => {
+            owners::remember_birth(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            return 0;
+        }
+        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1 | tcp_state::CLOSE_WAIT) => {
+            owners::remember_fin(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+        }
+        _ => {}
+    }
+    unsafe {
+        if !worth_a_record(tp, old, new) {
+            return 0;
+        }
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::State, tp, &tuple, |record| {
+            set!(record.old = old);
+            set!(record.new = new);
+            socket::fill_current(record);
+        });
+    }
+    0
+}
+
+/// An untroubled connection's state changes are nobody's business: it retransmitted nothing, ended in no error,
+/// and went through the FIN states that an ordinary close goes through.
+#[inline(always)]
+unsafe fn worth_a_record(tp: *const u8, old: u8, new: u8) -> bool {
+    if unsafe { has_retransmitted(tp) } {
+        return true;
+    }
+    if new != tcp_state::CLOSE {
+        return false;
+    }
+    if settings::all_closes() {
+        return true;
+    }
+    let ordinary = old == tcp_state::LAST_ACK
+        || old == tcp_state::FIN_WAIT2
+        || old == tcp_state::CLOSING
+        || old == tcp_state::TIME_WAIT;
+    !ordinary || unsafe { load::fixed::<u32>(tp, snap!(sk_err)) } != 0
+}
+
+#[inline(always)]
+fn calibrate(ctx: &impl EbpfContext, tp: *const u8, old: u8, new: u8) {
+    unsafe {
+        let tuple = socket::tuple_of(tp);
+        let record = output::reserve(ctx, Kind::Calibrate);
+        if record.is_null() {
+            return;
+        }
+        socket::fill(record, Kind::Calibrate, tp, &tuple);
+        set!(record.old = old);
+        set!(record.new = new);
+        output::submit(record, Kind::Calibrate);
+    }
+}
+
+/// `tcp_receive_reset(sk)`
+#[btf_tracepoint(function = "tcp_receive_reset")]
+pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    if tp.is_null() {
+        return 0;
+    }
+    unsafe {
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::ReceiveReset, tp, &tuple, |_| {});
+    }
+    0
+}
+
+/// `tcp_send_reset(sk, skb[, reason])`: without a socket, or with a mini socket, it answers a stray segment and
+/// belongs to no connection that could be reported.
+#[btf_tracepoint(function = "tcp_send_reset")]
+pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
+    let sk: *const u8 = ctx.arg(0);
+    if sk.is_null() || socket::is_mini(unsafe { load::fixed::<u8>(sk, snap!(skc_state)) }) {
+        return 0;
+    }
+    let skb: u64 = ctx.arg(1);
+    let reason: u32 = if settings::send_reset_has_reason() { ctx.arg(2) } else { u32::MAX };
+    let tp = socket::tcp_sock(sk);
+    if tp.is_null() {
+        return 0;
+    }
+    unsafe {
+        if load::fixed::<u8>(tp, snap!(skc_state)) == tcp_state::LISTEN {
+            return 0;
+        }
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::SendReset, tp, &tuple, |record| {
+            set!(record.rst_reason = reason);
+            set!(record.has_skb = u8::from(skb != 0));
+            socket::fill_current(record);
+        });
+    }
+    0
+}
+
+/// `tcp_cong_state_set(sk, new)`: fires before the state is stored. Loss episodes begin and end here; the
+/// transition to CWR ends a tail loss probe's episode (`tcp_process_tlp_ack`).
+#[btf_tracepoint(function = "tcp_cong_state_set")]
+pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
+    const CWR: u8 = 2;
+    const RECOVERY: u8 = 3;
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    if tp.is_null() {
+        return 0;
+    }
+    let new = ctx.arg::<u32>(1) as u8;
+    unsafe {
+        let old = load::bits(tp, snap!(ca_state));
+        let episode_edge = (old >= RECOVERY) != (new >= RECOVERY);
+        let tlp_end = new == CWR && old < CWR && has_retransmitted(tp);
+        if !episode_edge && !tlp_end {
+            return 0;
+        }
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::CongState, tp, &tuple, |record| {
+            set!(record.old = old);
+            set!(record.new = new);
+        });
+    }
+    0
+}
+
+/// `tcp_destroy_sock(sk)`: the last sight of a troubled socket.
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    if tp.is_null() || unsafe { !has_retransmitted(tp) } {
+        return 0;
+    }
+    unsafe {
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::Destroy, tp, &tuple, |_| {});
+    }
+    0
+}
+
+/// `inet_sk_error_report(sk)`: an error was raised, which with IP_RECVERR does not close the socket.
+#[btf_tracepoint(function = "inet_sk_error_report")]
+pub fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
+    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    if tp.is_null() {
+        return 0;
+    }
+    unsafe {
+        if load::fixed::<u32>(tp, snap!(sk_err)) == 0 {
+            return 0;
+        }
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::ErrorReport, tp, &tuple, |_| {});
+    }
+    0
+}

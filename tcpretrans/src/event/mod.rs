@@ -1,0 +1,151 @@
+//! What tcpretrans tells its users. Pure data: times are kernel monotonic nanoseconds (`mono_ns`), conversions to
+//! wall-clock time happen at the sinks. `docs/contract.md` has the JSON form.
+
+pub mod cause;
+pub mod deadline;
+pub mod flow;
+pub mod retransmit;
+pub mod run;
+
+use std::sync::Arc;
+
+pub use cause::{Cause, Who};
+pub use deadline::{Deadline, Knob};
+pub use flow::{Flow, FlowId};
+pub use retransmit::{Retransmit, RetransmitType};
+pub use run::{End, Lost, LostWhere, Start};
+
+use tcpretrans_ebpf::{Kind, Record};
+
+/// One thing worth telling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Kernel monotonic time of it, ns.
+    pub mono_ns: u64,
+    /// Whose it is; `None` for the tracer's own events.
+    pub flow: Option<Arc<Flow>>,
+    /// What it is.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// First of every file.
+    Start(Box<Start>),
+    /// A retransmission attempt.
+    Retransmit(Box<Retransmit>),
+    /// A threshold was passed; once an episode each.
+    Threshold(Threshold),
+    /// A loss episode is over, the data acknowledged.
+    Recovered(Recovered),
+    /// A traced flow left.
+    Closed(Box<Closed>),
+    /// What the kernel said that makes no event of its own, for recordings: replay needs it.
+    Observation(Box<Observation>),
+    /// Events did not reach us.
+    Lost(Lost),
+    /// Last of all.
+    End(Box<End>),
+}
+
+impl What {
+    /// Is it an event that a person asked for, and that `--count` counts?
+    pub fn is_flow_event(&self) -> bool {
+        matches!(self, What::Retransmit(_) | What::Threshold(_) | What::Recovered(_) | What::Closed(_))
+    }
+}
+
+/// Something the kernel said about a troubled flow.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Observation {
+    /// The tracepoint.
+    pub kind: Kind,
+    /// What it saw.
+    pub record: Record,
+}
+
+/// Which threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThresholdName {
+    /// `tcp_retries1`: the kernel starts to doubt route and MTU.
+    Retries1,
+    /// `--warn-at` of the death budget is used.
+    Deadline,
+}
+
+/// A threshold was passed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Which.
+    pub name: ThresholdName,
+    /// When the flow will die, unless.
+    pub deadline: Option<Deadline>,
+    /// One sentence for people.
+    pub note: String,
+}
+
+/// How a recovery was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecoveredBy {
+    /// The congestion state went back to Open (`tcp_cong_state_set`).
+    CongState,
+    /// The peer acknowledged the tail loss probe (`tcp_process_tlp_ack`).
+    TlpAck,
+    /// The connection was established.
+    Established,
+    /// The next event showed progress: the recovery is older than the event's time.
+    Progress,
+    /// The socket closed in good order with everything acknowledged.
+    Close,
+}
+
+/// A loss episode is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovered {
+    /// From the first retransmission to the end of the episode, ms.
+    pub duration_ms: u64,
+    /// Successful retransmission attempts.
+    pub retransmissions: u32,
+    /// Segments in them.
+    pub segs: u32,
+    /// Deepest RTO backoff: how many RTOs expired one after another.
+    pub max_backoff: u32,
+    /// Was the whole episode unnecessary? `None` where the kernel does not tell.
+    pub spurious: Option<bool>,
+    /// How it was noticed.
+    pub by: RecoveredBy,
+    /// Ordinal within the flow, from 1.
+    pub episode: u32,
+}
+
+/// A traced flow left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Closed {
+    /// Why.
+    pub cause: Cause,
+    /// Who ended it; `None` if unknown.
+    pub who: Option<Who>,
+    /// errno that the application gets; `None`: none.
+    pub error: Option<i32>,
+    /// What ended it, if a knob did.
+    pub knob: Option<Knob>,
+    /// State that it left.
+    pub state: u8,
+    /// Successful retransmission attempts in its life, as far as they were traced.
+    pub retransmissions: u32,
+    /// Segments in them.
+    pub segs: u32,
+    /// Bytes sent and never acknowledged.
+    pub unacked_bytes: u32,
+    /// Bytes that the application wrote and that were never sent.
+    pub unsent_bytes: u32,
+    /// Since it was opened, ms; `None`: it is older than the trace.
+    pub lifetime_ms: Option<u64>,
+    /// Since anything last arrived from the peer, ms; `None`: nothing ever did.
+    pub silent_ms: Option<u64>,
+    /// The last forecast of its death, mono ns.
+    pub predicted_at_ns: Option<u64>,
+    /// One sentence for people.
+    pub note: String,
+}

@@ -1,0 +1,212 @@
+//! What this kernel lets us see. Decided by BTF and tracepoint arity alone, never by a version number:
+//! distributions and stable trees backport freely.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tcpretrans_ebpf::{
+    Field, Form, Kind, Place,
+    fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
+};
+
+use super::btf::Btf;
+
+/// A program of the BPF object and the tracepoint that it belongs on.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracepoint {
+    /// Name of the tracepoint, and of the program.
+    pub name: &'static str,
+    /// What its records are.
+    pub kind: Kind,
+    /// Can tracing do without it?
+    pub required: bool,
+    /// What is missing without it.
+    pub without: &'static str,
+}
+
+/// All of them, the indispensable first.
+pub const TRACEPOINTS: [Tracepoint; 8] = [
+    Tracepoint {
+        name: "tcp_retransmit_skb",
+        kind: Kind::Retransmit,
+        required: true,
+        without: "no retransmission can be seen",
+    },
+    Tracepoint {
+        name: "inet_sock_set_state",
+        kind: Kind::State,
+        required: true,
+        without: "no connection's end can be seen",
+    },
+    Tracepoint {
+        name: "tcp_retransmit_synack",
+        kind: Kind::SynAck,
+        required: false,
+        without: "SYN-ACK retransmissions are not seen",
+    },
+    Tracepoint {
+        name: "tcp_receive_reset",
+        kind: Kind::ReceiveReset,
+        required: false,
+        without: "a reset by the peer is told from a local one by the error alone",
+    },
+    Tracepoint {
+        name: "tcp_send_reset",
+        kind: Kind::SendReset,
+        required: false,
+        without: "why this side sent a reset is not known",
+    },
+    Tracepoint {
+        name: "tcp_cong_state_set",
+        kind: Kind::CongState,
+        required: false,
+        without: "a recovery is noticed only at the flow's next event, and whether it was spurious is unknown",
+    },
+    Tracepoint {
+        name: "tcp_destroy_sock",
+        kind: Kind::Destroy,
+        required: false,
+        without: "a flow whose close was lost is forgotten only by age",
+    },
+    Tracepoint {
+        name: "inet_sk_error_report",
+        kind: Kind::ErrorReport,
+        required: false,
+        without: "errors that do not close the socket are not seen",
+    },
+];
+
+/// Something indispensable that this kernel lacks.
+#[derive(Debug, thiserror::Error)]
+pub enum UnsupportedKernel {
+    /// A tracepoint.
+    #[error("this kernel has no tracepoint {0}; tcpretrans needs Linux 5.10 or newer")]
+    Tracepoint(&'static str),
+    /// A field of a kernel structure.
+    #[error(
+        "this kernel's BTF has no {0}; the kernel is older than 5.10 or newer than this tcpretrans knows"
+    )]
+    Field(String),
+    /// A field of another width than this tool can carry.
+    #[error("{field} is {found} bytes wide in this kernel, not {expected}")]
+    Width {
+        /// The field.
+        field: String,
+        /// Bytes that the wire has for it.
+        expected: u8,
+        /// Bytes that it has here.
+        found: u32,
+    },
+}
+
+/// What was found, and the offsets to load the programs with.
+#[derive(Debug, Clone)]
+pub struct Features {
+    /// Arguments of each tracepoint that exists here.
+    pub tracepoints: BTreeMap<&'static str, usize>,
+    /// Offsets of the snapshot's fields, in the order of [`SNAPSHOT_FIELDS`].
+    pub snapshot_offsets: Vec<Place>,
+    /// Offsets of the other fields, in the order of [`WALK_FIELDS`].
+    pub walk_offsets: Vec<Place>,
+    /// Optional fields that this kernel lacks.
+    pub missing_fields: Vec<&'static str>,
+    /// `tcp_retransmit_skb` says whether the attempt was sent (6.17).
+    pub retransmit_err: bool,
+    /// `tcp_send_reset` says why (6.10).
+    pub reset_reason: bool,
+    /// Tracing programs may ask for the socket's cookie (5.12).
+    pub socket_cookie: bool,
+    /// `enum sk_rst_reason`: numbers shift between versions.
+    pub reset_reasons: HashMap<u32, String>,
+}
+
+impl Features {
+    /// Asks BTF for everything that the programs need.
+    ///
+    /// # Errors
+    /// [`UnsupportedKernel`] names the first indispensable thing that is missing.
+    pub fn detect(btf: &Btf) -> Result<Features, UnsupportedKernel> {
+        let mut tracepoints = BTreeMap::new();
+        for tracepoint in TRACEPOINTS {
+            match btf.tracepoint_args(tracepoint.name) {
+                Some(args) => {
+                    tracepoints.insert(tracepoint.name, args);
+                }
+                None if tracepoint.required => {
+                    return Err(UnsupportedKernel::Tracepoint(tracepoint.name));
+                }
+                None => {}
+            }
+        }
+        let mut missing_fields = Vec::new();
+        let mut places = |fields: &'static [Field]| {
+            fields
+                .iter()
+                .map(|field| {
+                    let place = place_of(btf, field)?;
+                    if place == Place::ABSENT {
+                        missing_fields.push(field.name);
+                    }
+                    Ok(place)
+                })
+                .collect::<Result<Vec<_>, UnsupportedKernel>>()
+        };
+        let snapshot_offsets = places(SNAPSHOT_FIELDS)?;
+        let walk_offsets = places(WALK_FIELDS)?;
+        let has_args = |name: &str, count: usize| tracepoints.get(name).is_some_and(|&n| n >= count);
+        Ok(Features {
+            retransmit_err: has_args("tcp_retransmit_skb", 3),
+            reset_reason: has_args("tcp_send_reset", 3),
+            socket_cookie: btf.has_helper("bpf_get_socket_ptr_cookie"),
+            reset_reasons: btf.enum_names("sk_rst_reason", "SK_RST_REASON_"),
+            tracepoints,
+            snapshot_offsets,
+            walk_offsets,
+            missing_fields,
+        })
+    }
+
+    /// Does the kernel have this tracepoint?
+    pub fn has(&self, tracepoint: &str) -> bool {
+        self.tracepoints.contains_key(tracepoint)
+    }
+
+    /// Does the kernel have this field?
+    pub fn has_field(&self, name: &str) -> bool {
+        !self.missing_fields.contains(&name)
+    }
+}
+
+fn place_of(btf: &Btf, field: &Field) -> Result<Place, UnsupportedKernel> {
+    let shown = || {
+        let (name, path) = field.homes.last().copied().unwrap_or(("?", "?"));
+        format!("{name}.{path}")
+    };
+    let Some(member) = field.homes.iter().find_map(|(name, path)| btf.member(name, path)) else {
+        return match field.form {
+            Form::Fixed(_) => Err(UnsupportedKernel::Field(shown())),
+            _ => Ok(Place::ABSENT),
+        };
+    };
+    let width_error =
+        |expected: u8| UnsupportedKernel::Width { field: shown(), expected, found: member.size };
+    let offset = u16::try_from(member.offset).map_err(|_| width_error(0))?;
+    match field.form {
+        // Arrays and structs (`skb->cb`, `skc_v6_daddr`, `cgroup->ancestors`) are read piecewise by the programs.
+        Form::Fixed(width) | Form::Optional(width) => {
+            let piecewise = member.size > 8 || member.size == 0;
+            if member.bitfield.is_some() || !piecewise && member.size != u32::from(width) {
+                return Err(width_error(width));
+            }
+            Ok(Place::whole(offset, width))
+        }
+        Form::Narrow => match member.size {
+            1 | 4 => Ok(Place::whole(offset, member.size as u8)),
+            _ => Err(width_error(4)),
+        },
+        Form::Bits => match member.bitfield {
+            Some((shift, bits)) if shift + bits <= 8 => Ok(Place::bits(offset, shift, bits)),
+            None if member.size == 1 => Ok(Place::bits(offset, 0, 8)),
+            _ => Err(width_error(1)),
+        },
+    }
+}

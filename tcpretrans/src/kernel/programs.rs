@@ -1,0 +1,304 @@
+//! Loading the BPF programs and attaching them.
+
+use std::{
+    os::fd::{AsFd, AsRawFd},
+    path::Path,
+};
+
+use aya::{
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::{
+        Array, HashMap, MapData, PerCpuArray, RingBuf,
+        lpm_trie::{Key, LpmTrie},
+    },
+    programs::{BtfTracePoint, ProgramError},
+};
+use tcpretrans_ebpf::{
+    Kind, Place,
+    filter::{PortSet, address, port_set},
+};
+
+use super::{
+    features::{Features, TRACEPOINTS, UnsupportedKernel},
+    filter_maps::KernelFilter,
+};
+
+/// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
+#[cfg(target_endian = "little")]
+static OBJECT: &[u8] = include_bytes_aligned!("../../bpf/tcpretrans-bpfel.o");
+#[cfg(target_endian = "big")]
+compile_error!("the committed BPF object is little-endian; no big-endian machine was ever tried");
+
+/// Default size of the ring buffer, bytes: some 8,000 records.
+pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
+
+/// Why the programs could not be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The kernel is not one that this tool can use.
+    #[error(transparent)]
+    Unsupported(#[from] UnsupportedKernel),
+    /// The kernel's type information is missing.
+    #[error(transparent)]
+    Btf(#[from] super::btf::BtfError),
+    /// aya could not read the kernel's type information.
+    #[error("cannot read the kernel's BTF: {0}")]
+    AyaBtf(#[from] aya::BtfError),
+    /// The object, or one of its maps.
+    #[error("cannot load the BPF object: {0}")]
+    Object(#[from] aya::EbpfError),
+    /// A map.
+    #[error("cannot use the BPF map {map}: {source}")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the system said.
+        source: aya::maps::MapError,
+    },
+    /// A program.
+    #[error("cannot {what} the BPF program {program}: {source}")]
+    Program {
+        /// `load` or `attach`
+        what: &'static str,
+        /// Its name.
+        program: &'static str,
+        /// What the system said.
+        source: ProgramError,
+    },
+    /// The object lacks something that it was built with.
+    #[error("the BPF object has no {0}: it was not built from these sources")]
+    Incomplete(&'static str),
+}
+
+/// What the programs are loaded with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Filters that the kernel decides.
+    pub filter: KernelFilter,
+    /// Report every socket's close.
+    pub all_closes: bool,
+    /// Ring buffer size in bytes; a power of two, at least a page.
+    pub ring_bytes: u32,
+    /// Let the programs log their rare troubles.
+    pub verbose: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            filter: KernelFilter::default(),
+            all_closes: false,
+            ring_bytes: DEFAULT_RING_BYTES,
+            verbose: false,
+        }
+    }
+}
+
+/// The programs, attached. Dropping it detaches them.
+pub struct Programs {
+    ebpf: Ebpf,
+    sent: PerCpuArray<MapData, u64>,
+    lost: PerCpuArray<MapData, u64>,
+    attached: Vec<&'static str>,
+}
+
+impl std::fmt::Debug for Programs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Programs({:?})", self.attached)
+    }
+}
+
+/// Counts by record kind.
+pub type KindCounts = [u64; Kind::COUNT as usize];
+
+impl Programs {
+    /// Loads and attaches everything that this kernel has tracepoints for.
+    ///
+    /// # Errors
+    /// [`AttachError`]; nothing stays attached then.
+    pub fn attach(
+        features: &Features,
+        settings: &Settings,
+    ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
+        let kernel_btf = aya::Btf::from_sys_fs()?;
+        let words = |places: &[Place]| places.iter().map(|place| place.0).collect::<Vec<u32>>();
+        let snapshot_offsets = words(&features.snapshot_offsets);
+        let walk_offsets = words(&features.walk_offsets);
+        let filter = settings.filter.settings();
+        let filter_words =
+            [filter.active, filter.cgroup_level, filter.cgroup_id as u32, (filter.cgroup_id >> 32) as u32];
+        let has_err = u32::from(features.retransmit_err);
+        let has_reason = u32::from(features.reset_reason);
+        let has_cookie = u32::from(features.socket_cookie);
+        let all_closes = u32::from(settings.all_closes);
+        let tgid = std::process::id();
+        let wake_bytes = settings.ring_bytes / 4;
+        let log_level = if settings.verbose { u8::MAX } else { 0 };
+
+        let mut ebpf = EbpfLoader::new()
+            .btf(Some(&kernel_btf))
+            .override_global("SNAPSHOT_OFFSETS", snapshot_offsets.as_slice(), true)
+            .override_global("WALK_OFFSETS", walk_offsets.as_slice(), true)
+            .override_global("FILTER", filter_words.as_slice(), true)
+            .override_global("RETRANSMIT_HAS_ERR", &has_err, true)
+            .override_global("SEND_RESET_HAS_REASON", &has_reason, true)
+            .override_global("HAS_COOKIE_HELPER", &has_cookie, true)
+            .override_global("ALL_CLOSES", &all_closes, true)
+            .override_global("TRACER_TGID", &tgid, true)
+            .override_global("WAKE_BYTES", &wake_bytes, true)
+            .override_global(aya_log::LEVEL, &log_level, true)
+            .map_max_entries("EVENTS", settings.ring_bytes)
+            .load(OBJECT)?;
+
+        fill_filter_maps(&mut ebpf, &settings.filter)?;
+        let sent = counters(&mut ebpf, "SENT")?;
+        let lost = counters(&mut ebpf, "LOST")?;
+        let events = ebpf.take_map("EVENTS").ok_or(AttachError::Incomplete("EVENTS"))?;
+        let events =
+            RingBuf::try_from(events).map_err(|source| AttachError::Map { map: "EVENTS", source })?;
+
+        let mut attached = Vec::new();
+        for tracepoint in TRACEPOINTS {
+            let name = tracepoint.name;
+            if !features.has(name) {
+                continue;
+            }
+            let program: &mut BtfTracePoint = ebpf
+                .program_mut(name)
+                .ok_or(AttachError::Incomplete(name))?
+                .try_into()
+                .map_err(|source| AttachError::Program { what: "find", program: name, source })?;
+            program.load(name, &kernel_btf).map_err(|source| AttachError::Program {
+                what: "load",
+                program: name,
+                source,
+            })?;
+            attached.push(name);
+        }
+        // Attached last and together, so that no program runs before all were accepted.
+        for &name in &attached {
+            let program: &mut BtfTracePoint = ebpf
+                .program_mut(name)
+                .ok_or(AttachError::Incomplete(name))?
+                .try_into()
+                .map_err(|source| AttachError::Program { what: "find", program: name, source })?;
+            program.attach().map_err(|source| AttachError::Program {
+                what: "attach",
+                program: name,
+                source,
+            })?;
+        }
+        Ok((Programs { ebpf, sent, lost, attached }, events))
+    }
+
+    /// The object, for its log.
+    pub fn ebpf_mut(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
+    /// Records submitted to the ring so far, by kind.
+    ///
+    /// # Errors
+    /// [`AttachError::Map`] if the counters cannot be read.
+    pub fn sent(&self) -> Result<KindCounts, AttachError> {
+        sum(&self.sent, "SENT")
+    }
+
+    /// Records that found the ring full so far, by kind.
+    ///
+    /// # Errors
+    /// [`AttachError::Map`] if the counters cannot be read.
+    pub fn lost(&self) -> Result<KindCounts, AttachError> {
+        sum(&self.lost, "LOST")
+    }
+
+    /// Runs that the kernel skipped because the program was already running on that CPU, summed over programs;
+    /// `None` where the kernel does not count them (before 5.12).
+    pub fn recursion_misses(&self) -> Option<u64> {
+        let mut total = None;
+        for (_, program) in self.ebpf.programs() {
+            let Ok(fd) = program.fd() else { continue };
+            let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+            let Ok(text) = std::fs::read_to_string(Path::new(&path)) else { continue };
+            let misses = text
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"))
+                .and_then(|count| count.trim().parse::<u64>().ok());
+            if let Some(misses) = misses {
+                *total.get_or_insert(0) += misses;
+            }
+        }
+        total
+    }
+}
+
+fn counters(ebpf: &mut Ebpf, name: &'static str) -> Result<PerCpuArray<MapData, u64>, AttachError> {
+    let map = ebpf.take_map(name).ok_or(AttachError::Incomplete(name))?;
+    PerCpuArray::try_from(map).map_err(|source| AttachError::Map { map: name, source })
+}
+
+fn sum(counters: &PerCpuArray<MapData, u64>, map: &'static str) -> Result<KindCounts, AttachError> {
+    let mut counts = KindCounts::default();
+    for (index, count) in counts.iter_mut().enumerate() {
+        let per_cpu = counters.get(&(index as u32), 0).map_err(|source| AttachError::Map { map, source })?;
+        *count = per_cpu.iter().sum();
+    }
+    Ok(counts)
+}
+
+/// A port set as a map value. aya wants a type of ours to vouch that it is plain data.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct PortSetValue(PortSet);
+
+// SAFETY: an array of integers: no padding, every bit pattern valid.
+unsafe impl aya::Pod for PortSetValue {}
+
+fn fill_filter_maps(ebpf: &mut Ebpf, filter: &KernelFilter) -> Result<(), AttachError> {
+    let map_error = |map| move |source| AttachError::Map { map, source };
+    let sets = [
+        (port_set::EITHER, &filter.ports),
+        (port_set::LOCAL, &filter.lports),
+        (port_set::REMOTE, &filter.rports),
+    ];
+    let mut ports: Array<_, PortSetValue> = ebpf
+        .map_mut("PORT_SETS")
+        .ok_or(AttachError::Incomplete("PORT_SETS"))?
+        .try_into()
+        .map_err(map_error("PORT_SETS"))?;
+    for (index, set) in sets {
+        if let Some(set) = set {
+            ports.set(index, PortSetValue(set.bitmap()), 0).map_err(map_error("PORT_SETS"))?;
+        }
+    }
+
+    let mut addresses: LpmTrie<_, [u8; 16], u32> = ebpf
+        .map_mut("ADDRESSES")
+        .ok_or(AttachError::Incomplete("ADDRESSES"))?
+        .try_into()
+        .map_err(map_error("ADDRESSES"))?;
+    let lists = [
+        (address::EITHER, &filter.addrs),
+        (address::LOCAL, &filter.laddrs),
+        (address::REMOTE, &filter.raddrs),
+    ];
+    for prefix in lists.iter().flat_map(|(_, list)| list.iter()) {
+        // The trie answers with the longest match alone, so a prefix carries the flags of all that contain it.
+        let flags = lists
+            .iter()
+            .filter(|(_, list)| list.iter().any(|other| other.contains(prefix)))
+            .fold(0, |flags, (flag, _)| flags | flag);
+        let (bits, bytes) = prefix.as_mapped();
+        addresses.insert(&Key::new(bits, bytes), flags, 0).map_err(map_error("ADDRESSES"))?;
+    }
+
+    let mut netns: HashMap<_, u32, u8> = ebpf
+        .map_mut("NETNS")
+        .ok_or(AttachError::Incomplete("NETNS"))?
+        .try_into()
+        .map_err(map_error("NETNS"))?;
+    for inum in &filter.netns {
+        netns.insert(inum, 1, 0).map_err(map_error("NETNS"))?;
+    }
+    Ok(())
+}

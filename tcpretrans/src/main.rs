@@ -1,0 +1,3 @@
+//! The command `tcpretrans`.
+
+fn main() {}

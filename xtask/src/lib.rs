@@ -1,0 +1,1 @@
+//! The project's own commands (`cargo xtask ...`), and the network lab that the live tests stand on.
