@@ -75,12 +75,13 @@ impl Correlator {
             Kind::ReceiveReset => self.receive_reset(id, record, owner),
             Kind::SendReset => self.send_reset(id, record, owner),
             Kind::Destroy => self.destroy(id, events),
+            Kind::Seed => self.seed(id, record, owner),
             Kind::ErrorReport | Kind::Calibrate => {}
         }
     }
 
     fn has_own_event(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Retransmit | Kind::SynAck)
+        matches!(kind, Kind::Retransmit | Kind::SynAck | Kind::Seed)
     }
 
     /// Passes on what makes no event of its own, for recordings.
@@ -154,6 +155,16 @@ impl Correlator {
             what: What::Retransmit(Box::new(event)),
         });
         self.thresholds(id, record, events);
+    }
+
+    /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
+    fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner) {
+        let state = self.flow_state(id, record, owner);
+        state.last_retransmits = Some(record.sock.icsk_retransmits);
+        state.last_total_retrans = record.sock.total_retrans;
+        learn_first_fin(state, record);
+        let episode = state.episode_at(record);
+        episode.resume(record);
     }
 
     fn forecast(&mut self, _kind: Kind, _id: FlowId, _event: &mut Retransmit) {}
