@@ -7,3 +7,4 @@ pub mod event;
 pub mod filter;
 pub mod flow;
 pub mod kernel;
+pub mod sink;
