@@ -177,9 +177,11 @@ impl Programs {
                 .ok_or(AttachError::Incomplete(SEED))?
                 .try_into()
                 .map_err(|source| AttachError::Program { what: "find", program: SEED, source })?;
-            program
-                .load("tcp", &kernel_btf)
-                .map_err(|source| AttachError::Program { what: "load", program: SEED, source })?;
+            program.load("tcp", &kernel_btf).map_err(|source| AttachError::Program {
+                what: "load",
+                program: SEED,
+                source,
+            })?;
         }
         // Attached last and together, so that no program runs before all were accepted.
         let mut links = Vec::new();
