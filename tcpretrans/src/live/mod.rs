@@ -111,13 +111,15 @@ async fn trace(
     let mut output =
         Output::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     let mut clock = wall_clock();
-    let mut events = vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
+    let mut events =
+        vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
     for (kind, record) in &calibration.records {
         session.take_record(*kind, record, &mut events);
     }
     let mut go = output.write(&mut events, &clock);
 
-    let mut ring = AsyncFd::new(ring).context("cannot wait for the ring")?;
+    // SAFETY: the ring owns its descriptor, which stays open and the same until the ring is dropped.
+    let mut ring = unsafe { AsyncFd::register(ring) }.context("cannot wait for the ring")?;
     let mut tick = interval(Duration::from_millis(clock::DRAIN_PERIOD_MS));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_loss_check = Instant::now();
@@ -149,7 +151,9 @@ async fn trace(
             session.check_losses(&mut events)?;
             next_loss_check = Instant::now() + LOSS_PERIOD;
         }
-        if output.write(&mut events, &clock) == Go::Enough || output.flush(clock::mono_ns(), &clock) == Go::Enough {
+        if output.write(&mut events, &clock) == Go::Enough
+            || output.flush(clock::mono_ns(), &clock) == Go::Enough
+        {
             go = Go::Enough;
         }
     }
@@ -193,7 +197,8 @@ fn wall_clock() -> Clock {
 /// Passes the programs' own messages on, as they come.
 fn forward_log(programs: &mut Programs) -> anyhow::Result<()> {
     let logger = aya_log::EbpfLogger::init(programs.ebpf_mut()).context("cannot read the programs' log")?;
-    let mut logger = AsyncFd::new(logger).context("cannot wait for the programs' log")?;
+    // SAFETY: the logger owns its ring's descriptor, which stays open and the same until it is dropped.
+    let mut logger = unsafe { AsyncFd::register(logger) }.context("cannot wait for the programs' log")?;
     tokio::spawn(async move {
         while let Ok(mut guard) = logger.readable_mut().await {
             guard.get_inner_mut().flush();
@@ -234,6 +239,9 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
 /// Opens everything that events go to.
 fn sinks(config: &Config, start: &Start) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let _ = (config, start, &mut sinks);
+    let _ = start;
+    if config.output.stdout.is_some() {
+        sinks.push(Box::new(sink::json::stream::JsonStream::new(std::io::stdout())));
+    }
     Ok(sinks)
 }

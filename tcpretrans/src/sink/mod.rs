@@ -19,11 +19,13 @@ pub mod clock;
 pub mod errno;
 pub mod json;
 pub mod state_name;
+pub mod summary;
 
 #[cfg(test)]
 pub(crate) mod sample_events;
 
 pub use clock::Clock;
+pub use summary::Totals;
 
 use std::io;
 

@@ -4,6 +4,7 @@ pub mod decode;
 pub mod encode;
 pub mod kernel_object;
 pub mod schema;
+pub mod stream;
 pub mod timestamp;
 mod tracepoint;
 
