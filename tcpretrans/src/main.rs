@@ -1,3 +1,10 @@
 //! The command `tcpretrans`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tcpretrans::cli::run(|_config| {
+        tcpretrans::kernel::privileges::check()?;
+        anyhow::bail!("live tracing is not linked into this build")
+    })
+}

@@ -5,10 +5,15 @@ use std::{fmt, fs, io, path::Path};
 
 use super::btf;
 
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
+/// Numbers of capabilities (uapi/linux/capability.h).
+#[allow(missing_docs, reason = "the names are the kernel's")]
+pub mod capability {
+    pub const DAC_READ_SEARCH: u32 = 2;
+    pub const SYS_PTRACE: u32 = 19;
+    pub const SYS_ADMIN: u32 = 21;
+    pub const PERFMON: u32 = 38;
+    pub const BPF: u32 = 39;
+}
 
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
@@ -127,32 +132,21 @@ impl Standing {
     }
 
     /// Is the capability effective? `None`: not known.
-    fn has(&self, capability: u32) -> Option<bool> {
+    pub fn has(&self, capability: u32) -> Option<bool> {
         self.capabilities.map(|set| set & (1 << capability) != 0)
     }
 
     /// The capabilities that tracing needs and this process lacks. CAP_SYS_ADMIN stands for both, as it did
     /// before 5.8 (`bpf_capable`, `perfmon_capable`).
     pub fn missing_capabilities(&self) -> Vec<&'static str> {
-        if self.has(CAP_SYS_ADMIN) != Some(false) {
+        if self.has(capability::SYS_ADMIN) != Some(false) {
             return Vec::new();
         }
-        [(CAP_BPF, "CAP_BPF"), (CAP_PERFMON, "CAP_PERFMON")]
+        [(capability::BPF, "CAP_BPF"), (capability::PERFMON, "CAP_PERFMON")]
             .into_iter()
             .filter(|&(capability, _)| self.has(capability) == Some(false))
             .map(|(_, name)| name)
             .collect()
-    }
-
-    /// Names of those of interest that are there, for `doctor`.
-    pub fn useful_capabilities(&self) -> Vec<&'static str> {
-        let all = [
-            (CAP_BPF, "CAP_BPF"),
-            (CAP_PERFMON, "CAP_PERFMON"),
-            (CAP_NET_ADMIN, "CAP_NET_ADMIN"),
-            (CAP_SYS_ADMIN, "CAP_SYS_ADMIN"),
-        ];
-        all.into_iter().filter(|&(cap, _)| self.has(cap) == Some(true)).map(|(_, name)| name).collect()
     }
 
     /// Everything that stands in the way; what root cannot change first.
@@ -224,7 +218,7 @@ mod tests {
 
     fn able() -> Standing {
         Standing {
-            capabilities: Some(1 << CAP_BPF | 1 << CAP_PERFMON),
+            capabilities: Some(1 << capability::BPF | 1 << capability::PERFMON),
             initial_user_namespace: true,
             root: false,
             lockdown: Lockdown::Off,
@@ -240,7 +234,7 @@ mod tests {
     #[test]
     fn two_capabilities_or_the_old_one_are_enough() {
         assert_eq!(able().obstacles(), []);
-        let old = Standing { capabilities: Some(1 << CAP_SYS_ADMIN), ..able() };
+        let old = Standing { capabilities: Some(1 << capability::SYS_ADMIN), ..able() };
         assert_eq!(old.obstacles(), []);
         let unknown = Standing { capabilities: None, ..able() };
         assert_eq!(unknown.obstacles(), [], "the system calls will tell");
@@ -248,7 +242,7 @@ mod tests {
 
     #[test]
     fn names_the_missing_capability_and_the_remedy() {
-        let message = first(&Standing { capabilities: Some(1 << CAP_BPF), ..able() });
+        let message = first(&Standing { capabilities: Some(1 << capability::BPF), ..able() });
         assert!(message.starts_with("no right to load BPF programs (missing: CAP_PERFMON): "), "{message}");
         assert!(message.contains("sudo setcap cap_bpf,cap_perfmon=ep /"), "{message}");
 
