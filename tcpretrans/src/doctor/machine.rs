@@ -178,6 +178,7 @@ mod tests {
             missing_fields: missing.to_vec(),
             retransmit_err: true,
             reset_reason: true,
+            seed: true,
             socket_cookie: true,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
         }
