@@ -5,4 +5,5 @@
 
 pub mod event;
 pub mod filter;
+pub mod flow;
 pub mod kernel;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use cause::{Cause, Who};
 pub use deadline::{Deadline, Knob};
 pub use flow::{Flow, FlowId};
-pub use retransmit::{Retransmit, RetransmitType};
+pub use retransmit::{Retransmit, RetransmitType, SendError};
 pub use run::{End, Lost, LostWhere, Start};
 
 use tcpretrans_ebpf::{Kind, Record};

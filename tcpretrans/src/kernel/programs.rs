@@ -11,7 +11,7 @@ use aya::{
         Array, HashMap, MapData, PerCpuArray, RingBuf,
         lpm_trie::{Key, LpmTrie},
     },
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, Iter, ProgramError, iter::IterLink},
 };
 use tcpretrans_ebpf::{
     Kind, Place,
@@ -28,6 +28,9 @@ use super::{
 static OBJECT: &[u8] = include_bytes_aligned!("../../bpf/tcpretrans-bpfel.o");
 #[cfg(target_endian = "big")]
 compile_error!("the committed BPF object is little-endian; no big-endian machine was ever tried");
+
+/// The program that looks at the sockets that were there before the trace.
+const SEED: &str = "tcp_seed";
 
 /// Default size of the ring buffer, bytes: some 8,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
@@ -175,6 +178,16 @@ impl Programs {
             })?;
             attached.push(name);
         }
+        if features.seed {
+            let program: &mut Iter = ebpf
+                .program_mut(SEED)
+                .ok_or(AttachError::Incomplete(SEED))?
+                .try_into()
+                .map_err(|source| AttachError::Program { what: "find", program: SEED, source })?;
+            program
+                .load("tcp", &kernel_btf)
+                .map_err(|source| AttachError::Program { what: "load", program: SEED, source })?;
+        }
         // Attached last and together, so that no program runs before all were accepted.
         for &name in &attached {
             let program: &mut BtfTracePoint = ebpf
@@ -189,6 +202,23 @@ impl Programs {
             })?;
         }
         Ok((Programs { ebpf, sent, lost, attached }, events))
+    }
+
+    /// An iterator over the TCP sockets of the calling thread's network namespace. Reading it to its end puts a
+    /// `Kind::Seed` record for each one in trouble into the ring.
+    ///
+    /// # Errors
+    /// [`AttachError`] if the kernel refuses it.
+    pub fn seed_link(&mut self) -> Result<IterLink, AttachError> {
+        let error = |what| move |source| AttachError::Program { what, program: SEED, source };
+        let program: &mut Iter = self
+            .ebpf
+            .program_mut(SEED)
+            .ok_or(AttachError::Incomplete(SEED))?
+            .try_into()
+            .map_err(error("find"))?;
+        let id = program.attach().map_err(error("attach"))?;
+        program.take_link(id).map_err(error("attach"))
     }
 
     /// The object, for its log.
