@@ -3,14 +3,13 @@
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use super::{Lab, RIGHT};
+use super::{Lab, RIGHT, socket::await_info};
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +91,8 @@ impl Connection {
         Ok((self.client.local_addr()?, self.client.peer_addr()?))
     }
 
-    /// A few bytes there and back: RTT is measured and delayed ACKs are settled afterwards.
+    /// A few bytes there and back: afterwards RTT is measured, and everything acknowledged (the last ACK may be a
+    /// delayed one; lost, it would make the other side retransmit).
     ///
     /// # Errors
     /// If the network is not healthy.
@@ -100,6 +100,9 @@ impl Connection {
         for _ in 0..3 {
             pass(&mut self.client, &mut self.server)?;
             pass(&mut self.server, &mut self.client)?;
+        }
+        for socket in [&self.client, &self.server] {
+            await_info(socket, PATIENCE, |info| info.unacked == 0)?;
         }
         Ok(())
     }
@@ -109,36 +112,13 @@ impl Connection {
     /// # Errors
     /// If nothing arrives for a long time, or something else than was sent.
     pub fn transfer(&mut self, to_server: u64, to_client: u64) -> Result<()> {
-        let Connection { client, server } = self;
-        let (client, server) = (&*client, &*server);
-        let never = &AtomicBool::new(false);
-        let count = &AtomicU64::new(0);
-        thread::scope(|scope| {
-            let pumps = [
-                scope.spawn(move || push(client, to_server, never)),
-                scope.spawn(move || pull(server, to_server, never, count)),
-                scope.spawn(move || push(server, to_client, never)),
-                scope.spawn(move || pull(client, to_client, never, count)),
-            ];
-            pumps.into_iter().try_for_each(|pump| match pump.join() {
-                Ok(result) => result,
-                Err(payload) => std::panic::resume_unwind(payload),
-            })
-        })
-    }
-
-    /// Sends both ways at once until `stop`; counts what arrives.
-    ///
-    /// # Errors
-    /// If nothing arrives for a long time.
-    pub fn exchange(&self, stop: &AtomicBool, arrived: &AtomicU64) -> Result<()> {
         let (client, server) = (&self.client, &self.server);
         thread::scope(|scope| {
             let pumps = [
-                scope.spawn(move || push(client, u64::MAX, stop)),
-                scope.spawn(move || pull(server, u64::MAX, stop, arrived)),
-                scope.spawn(move || push(server, u64::MAX, stop)),
-                scope.spawn(move || pull(client, u64::MAX, stop, arrived)),
+                scope.spawn(move || push(client, to_server)),
+                scope.spawn(move || pull(server, to_server)),
+                scope.spawn(move || push(server, to_client)),
+                scope.spawn(move || pull(client, to_client)),
             ];
             pumps.into_iter().try_for_each(|pump| match pump.join() {
                 Ok(result) => result,
@@ -160,8 +140,6 @@ fn pass(from: &mut TcpStream, to: &mut TcpStream) -> Result<()> {
 /// Bytes of a write. The content tells its place, so that a misplaced byte would be noticed.
 const CHUNK: usize = 16 * 1024;
 const STRIDE: u64 = 251;
-/// How often a waiting pump looks at `stop`.
-const TICK: Duration = Duration::from_millis(200);
 /// With heavy loss the kernel may back off this long between two bytes of progress.
 const STALL: Duration = Duration::from_secs(120);
 
@@ -169,57 +147,35 @@ fn pattern(at: u64) -> u8 {
     (at % STRIDE) as u8
 }
 
-fn push(mut to: &TcpStream, bytes: u64, stop: &AtomicBool) -> Result<()> {
-    to.set_write_timeout(Some(TICK))?;
+fn push(mut to: &TcpStream, bytes: u64) -> Result<()> {
+    to.set_write_timeout(Some(STALL))?;
     let source: Vec<u8> = (0..CHUNK as u64 + STRIDE).map(pattern).collect();
     let mut sent = 0;
-    let mut progress = Instant::now();
-    while sent < bytes && !stop.load(Ordering::Relaxed) {
+    while sent < bytes {
         let from = usize::from(pattern(sent));
         let len = (bytes - sent).min(CHUNK as u64) as usize;
-        match to.write(&source[from..from + len]) {
-            Ok(written) => {
-                sent += written as u64;
-                progress = Instant::now();
-            }
-            Err(error) => wait_on(error, progress).context("write()")?,
-        }
+        to.write_all(&source[from..from + len]).context("write()")?;
+        sent += len as u64;
     }
     Ok(())
 }
 
-fn pull(mut from: &TcpStream, bytes: u64, stop: &AtomicBool, arrived: &AtomicU64) -> Result<()> {
-    from.set_read_timeout(Some(TICK))?;
+fn pull(mut from: &TcpStream, bytes: u64) -> Result<()> {
+    from.set_read_timeout(Some(STALL))?;
     let mut buffer = vec![0; CHUNK];
     let mut received = 0;
-    let mut progress = Instant::now();
-    while received < bytes && !stop.load(Ordering::Relaxed) {
+    while received < bytes {
         let want = (bytes - received).min(CHUNK as u64) as usize;
-        match from.read(&mut buffer[..want]) {
-            Ok(0) => bail!("the connection ended {} bytes early", bytes - received),
-            Ok(len) => {
-                let intact = (received..).zip(&buffer[..len]).all(|(at, &byte)| byte == pattern(at));
-                ensure!(intact, "other bytes arrived than were sent");
-                received += len as u64;
-                arrived.fetch_add(len as u64, Ordering::Relaxed);
-                progress = Instant::now();
-            }
-            Err(error) => wait_on(error, progress).context("read()")?,
-        }
+        let len = match from.read(&mut buffer[..want]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            other => other.context("read()")?,
+        };
+        ensure!(len > 0, "the connection ended {} bytes early", bytes - received);
+        let intact = (received..).zip(&buffer[..len]).all(|(at, &byte)| byte == pattern(at));
+        ensure!(intact, "other bytes arrived than were sent");
+        received += len as u64;
     }
     Ok(())
-}
-
-/// A tick without progress is no error; a long stall is one.
-fn wait_on(error: io::Error, progress: Instant) -> io::Result<()> {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-            if progress.elapsed() < STALL =>
-        {
-            Ok(())
-        }
-        _ => Err(error),
-    }
 }
 
 #[cfg(test)]
@@ -240,7 +196,7 @@ mod tests {
         let listener = listener("127.0.0.1".parse().unwrap(), 0).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         drop(listener.accept().unwrap());
-        let error = pull(&client, 10, &AtomicBool::new(false), &AtomicU64::new(0)).unwrap_err().to_string();
+        let error = pull(&client, 10).unwrap_err().to_string();
         assert!(error.contains("10 bytes early"), "{error}");
     }
 }

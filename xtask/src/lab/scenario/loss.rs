@@ -3,9 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
-    thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -13,31 +11,25 @@ use anyhow::{Context, Result};
 use super::{PORT, Stage};
 use crate::lab::{Connection, Family, Packets, trouble::Fate};
 
-/// Bulk transfer both ways under random loss.
+/// Data both ways under random loss, slowly enough to read along: some ten retransmissions a second.
 pub(super) fn random(stage: &Stage<'_>) -> Result<()> {
     let lab = stage.lab;
-    let connection = lab.connect(Family::V4, PORT)?;
-    let packets = Packets::all().chance(0.03);
+    lab.one_segment_a_packet()?;
+    let mut connection = lab.connect(Family::V4, PORT)?;
+    let packets = Packets::all().chance(0.05);
     let _to_right = lab.right.on_arrival(&packets, Fate::Vanish)?;
     let _to_left = lab.left.on_arrival(&packets, Fate::Vanish)?;
-    stage.say("both ends send as fast as they can; each packet is lost with a probability of 3 %");
-    let (stop, arrived) = (AtomicBool::new(false), AtomicU64::new(0));
-    thread::scope(|scope| {
-        let exchange = scope.spawn(|| connection.exchange(&stop, &arrived));
-        let report = watch(stage, &arrived, || exchange.is_finished());
-        stop.store(true, Ordering::Relaxed);
-        let outcome = exchange.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
-        report.and(outcome)
-    })
-}
-
-fn watch(stage: &Stage<'_>, arrived: &AtomicU64, finished: impl Fn() -> bool) -> Result<()> {
-    while !stage.over() && !finished() {
-        stage.pause(Duration::from_secs(2));
-        let lab = stage.lab;
-        let again = lab.left.counters()?.get("RetransSegs") + lab.right.counters()?.get("RetransSegs");
-        let arrived = arrived.load(Ordering::Relaxed) / 1024;
-        stage.say(format!("{arrived} kB arrived, {again} segments were retransmitted"));
+    stage.say("each end sends 40 kB at a time; one packet in 20 is lost");
+    let (mut rounds, mut told) = (0, Instant::now());
+    while !stage.over() {
+        connection.transfer(40_000, 40_000)?;
+        stage.pause(Duration::from_millis(250));
+        rounds += 1;
+        if told.elapsed() > Duration::from_secs(2) {
+            let again = lab.left.counters()?.get("RetransSegs") + lab.right.counters()?.get("RetransSegs");
+            stage.say(format!("{} kB arrived, {again} segments were retransmitted", rounds * 80));
+            told = Instant::now();
+        }
     }
     Ok(())
 }
@@ -57,7 +49,7 @@ pub(super) fn tail(stage: &Stage<'_>) -> Result<()> {
         client.write_all(b"?").context("the request")?;
         read_exactly(&mut server, 1)?;
         server.write_all(&[b'.'; 3 * 1400]).context("the answer")?;
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         read_exactly(&mut client, 3 * 1400)?;
         stage.say(format!("the answer took {} ms", asked.elapsed().as_millis()));
         trouble.heal()

@@ -30,7 +30,7 @@ pub struct Scenario {
 
 /// All of them, in the order in which they are best seen.
 pub const ALL: &[Scenario] = &[
-    Scenario { name: "loss", about: "bulk transfer both ways, 3 % of the packets lost", play: loss::random },
+    Scenario { name: "loss", about: "transfers both ways, one packet in 20 lost", play: loss::random },
     Scenario { name: "tail-loss", about: "the last segment of each answer is lost: TLP", play: loss::tail },
     Scenario { name: "delay", about: "the path grows slow at once: needless RTOs", play: loss::delay },
     Scenario {

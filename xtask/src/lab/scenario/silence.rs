@@ -80,7 +80,7 @@ pub(super) fn synack(stage: &Stage<'_>) -> Result<()> {
     let server = listener.local_addr()?;
     let lost = Packets::all().from_port(PORT).syn_ack();
     let _trouble = lab.left.on_arrival(&lost, Fate::Vanish)?;
-    lab.left.sysctl("net.ipv4.tcp_syn_retries", "3")?;
+    lab.left.sysctl("net.ipv4.tcp_syn_retries", "2")?;
     stage.repeat(|| {
         let socket = lab.left.run(|| socket::unconnected(Family::V4))?;
         stage.say("the client connects, and every SYN-ACK of the server gets lost");
