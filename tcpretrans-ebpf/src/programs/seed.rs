@@ -3,12 +3,7 @@
 use aya_ebpf::programs::BtfTracePointContext;
 use tcpretrans_ebpf::{Kind, tcp_state};
 
-use super::{
-    load,
-    settings::snap,
-    socket,
-    tracepoints::emit,
-};
+use super::{load, settings::snap, socket, tracepoints::emit};
 
 /// `bpf_iter_tcp(meta, sk_common, uid)`: runs in the reader's context, once for each socket.
 ///

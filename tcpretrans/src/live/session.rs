@@ -92,13 +92,14 @@ impl Session {
         self.correlator.finish(clock::mono_ns(), events);
     }
 
-    /// Records that the programs submitted, and those that were read.
+    /// Records that the programs submitted, and those that were read; the tracer's own calibration apart.
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
     pub fn accounts(&self) -> Result<(u64, u64), AttachError> {
-        let sent = self.programs.sent()?.iter().sum();
-        Ok((sent, self.received.iter().sum::<u64>() + self.malformed))
+        let but_calibration =
+            |counts: KindCounts| counts.iter().sum::<u64>() - counts[Kind::Calibrate as usize];
+        Ok((but_calibration(self.programs.sent()?), but_calibration(self.received) + self.malformed))
     }
 
     /// The programs.

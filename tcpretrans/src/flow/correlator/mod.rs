@@ -129,8 +129,11 @@ impl Correlator {
     ) {
         let hz = self.config.hz;
         let state = self.flow_state(id, record, owner);
-        // A recovery that showed nowhere else shows now: everything older is acknowledged.
-        end_if_acknowledged(state, record, events);
+        // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
+        // record shows the listener's sequence numbers.)
+        if kind == Kind::Retransmit {
+            end_if_acknowledged(state, record, events);
+        }
 
         let mut event = if kind == Kind::SynAck {
             retransmission::of_synack(record, hz)
@@ -375,3 +378,6 @@ fn learn_first_fin(state: &mut FlowState, record: &Record) {
         into_episode_ms: None,
     });
 }
+
+#[cfg(test)]
+mod stories;
