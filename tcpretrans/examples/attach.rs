@@ -12,7 +12,21 @@ fn main() {
         std::thread::sleep(std::time::Duration::from_secs(1));
         while let Some(item) = ring.next() {
             let (k, r) = tcpretrans_ebpf::Record::decode(&item).unwrap();
-            println!("{k:?} {} {}>{} old{} new{} pend{} ca{} rtx{} rto{} err{} segs{} tot{}", r.mono_ns, r.lport, r.rport, r.old, r.new, r.sock.icsk_pending, r.sock.ca_state, r.sock.icsk_retransmits, r.sock.icsk_rto, r.err, r.segs, r.sock.total_retrans);
+            println!(
+                "{k:?} {} {}>{} old{} new{} pend{} ca{} rtx{} rto{} err{} segs{} tot{}",
+                r.mono_ns,
+                r.lport,
+                r.rport,
+                r.old,
+                r.new,
+                r.sock.icsk_pending,
+                r.sock.ca_state,
+                r.sock.icsk_retransmits,
+                r.sock.icsk_rto,
+                r.err,
+                r.segs,
+                r.sock.total_retrans
+            );
         }
     }
     println!("sent {:?} lost {:?} rec {:?}", p.sent(), p.lost(), p.recursion_misses());

@@ -49,9 +49,8 @@ pub fn shown(ms: u64) -> String {
         format!("{}.{} s", ms / 1000, ms % 1000 / 100)
     };
     let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    match (hours, minutes) {
-        (0, 0 | 1) => return short,
-        _ => {}
+    if hours == 0 && minutes < 2 {
+        return short;
     }
     let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
     let parts: Vec<String> = parts

@@ -25,7 +25,7 @@ use crate::{
 use findings::{Findings, Item, Section, State};
 
 /// Machines full of containers have thousands.
-const MOST_NAMESPACES: usize = 16;
+const MOST_NAMESPACES: usize = 64;
 
 /// Examines this machine and prints what it found. Exit code 0: tracing works; 3: it does not.
 ///

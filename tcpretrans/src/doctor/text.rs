@@ -66,8 +66,18 @@ pub fn render(findings: &Findings, colour: bool) -> String {
             pen.row(item.state.word(), item.state.style(), &item.name, width, &item.detail);
         }
     }
-    for (index, namespace) in findings.namespaces.iter().enumerate() {
-        render_namespace(&mut pen, namespace, index == 0);
+    if let Some((own, others)) = findings.namespaces.split_first() {
+        render_namespace(&mut pen, own, true);
+        let (changed, untouched): (Vec<&NamespaceSettings>, Vec<_>) =
+            others.iter().partition(|namespace| namespace.error.is_some() || has_changes(namespace));
+        for namespace in changed {
+            render_namespace(&mut pen, namespace, false);
+        }
+        if !untouched.is_empty() {
+            let labels: Vec<&str> = untouched.iter().map(|namespace| namespace.label.as_str()).collect();
+            pen.line("");
+            pen.line(&format!("All TCP settings are as the kernel sets them in: {}", labels.join(", ")));
+        }
     }
     if findings.namespaces_left_out > 0 {
         pen.line("");
@@ -80,6 +90,10 @@ pub fn render(findings: &Findings, colour: bool) -> String {
     pen.text
 }
 
+fn has_changes(namespace: &NamespaceSettings) -> bool {
+    namespace.sysctls.iter().any(|setting| setting.value != setting.default)
+}
+
 /// The process's own namespace in full, of the others what is not as the kernel sets it.
 fn render_namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool) {
     pen.heading(&format!("TCP settings of network namespace {} ({})", namespace.netns, namespace.label));
@@ -89,9 +103,6 @@ fn render_namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool)
     }
     let shown: Vec<&Setting> =
         namespace.sysctls.iter().filter(|setting| in_full || setting.value != setting.default).collect();
-    if shown.is_empty() {
-        pen.row("", Style::new(), "all as the kernel sets them", 0, "");
-    }
     let name = |setting: &Setting| format!("{}={}", setting.name, setting.value);
     let width = shown.iter().map(|setting| name(setting).len()).max().unwrap_or(0);
     for setting in shown {
@@ -134,6 +145,8 @@ mod tests {
             namespaces: vec![
                 namespace("this one", vec![setting("a", 1, 1), setting("bb", 2, 3)], None),
                 namespace("ip netns x", vec![setting("a", 1, 1)], None),
+                namespace("ip netns y", vec![setting("a", 1, 1), setting("cc", 4, 5)], None),
+                namespace("nginx[2]", vec![setting("a", 1, 1)], None),
                 namespace("java[1]", Vec::new(), Some("cannot enter it: no".to_owned())),
             ],
             namespaces_left_out: 2,
@@ -155,11 +168,13 @@ TCP settings of network namespace 7 (this one)
             a=1   means something
   changed   bb=2  means something (default 3)
 
-TCP settings of network namespace 7 (ip netns x)
-            all as the kernel sets them
+TCP settings of network namespace 7 (ip netns y)
+  changed   cc=4  means something (default 5)
 
 TCP settings of network namespace 7 (java[1])
   unknown   cannot enter it: no
+
+All TCP settings are as the kernel sets them in: ip netns x, nginx[2]
 
 ... and 2 more network namespaces
 
