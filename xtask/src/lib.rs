@@ -1,1 +1,2 @@
 //! The project's own commands (`cargo xtask ...`), and the network lab that the live tests stand on.
+pub mod lab;
