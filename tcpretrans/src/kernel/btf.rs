@@ -98,7 +98,7 @@ impl Btf {
     /// # Errors
     /// A phrase saying what is wrong with it.
     pub fn parse(data: Vec<u8>) -> Result<Btf, &'static str> {
-        const MAGIC: u16 = 0xeB9F;
+        const MAGIC: u16 = 0xeb9f;
         let word = |at: usize| read_u32(&data, at).ok_or("it is cut short");
         if data.len() < 24 {
             return Err("it is cut short");
