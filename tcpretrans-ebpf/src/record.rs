@@ -27,11 +27,13 @@ pub enum Kind {
     ErrorReport = 7,
     /// The tracer's own `listen()`: proves that records flow, and shows HZ in `icsk_rto`.
     Calibrate = 8,
+    /// A socket that was in trouble before the trace began (`bpf_iter_tcp`).
+    Seed = 9,
 }
 
 impl Kind {
     /// How many kinds there are; counters have one place for each.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 
     /// All kinds in the order of their numbers.
     pub const ALL: [Kind; Self::COUNT as usize] = [
@@ -44,6 +46,7 @@ impl Kind {
         Kind::Destroy,
         Kind::ErrorReport,
         Kind::Calibrate,
+        Kind::Seed,
     ];
 }
 
@@ -81,6 +84,12 @@ struct Cursor<'a> {
 
 trait WireField: Sized {
     fn read(cursor: &mut Cursor<'_>) -> Self;
+
+    /// Tells of every number in `self` that is another one in `base`.
+    fn differences(&self, base: &Self, name: &'static str, visit: &mut impl FnMut(&'static str, i128));
+
+    /// Sets the number of that name, if it is here and takes the value; `own` is this field's name.
+    fn assign(&mut self, own: &'static str, name: &str, value: i128) -> bool;
 }
 
 macro_rules! wire_integers {
@@ -93,6 +102,28 @@ macro_rules! wire_integers {
                         <$ty>::from_ne_bytes(*bytes)
                     }
                     None => 0,
+                }
+            }
+
+            #[inline(always)]
+            fn differences(
+                &self,
+                base: &Self,
+                name: &'static str,
+                visit: &mut impl FnMut(&'static str, i128),
+            ) {
+                if self != base {
+                    visit(name, i128::from(*self));
+                }
+            }
+
+            fn assign(&mut self, own: &'static str, name: &str, value: i128) -> bool {
+                match <$ty>::try_from(value) {
+                    Ok(value) if own == name => {
+                        *self = value;
+                        true
+                    }
+                    _ => false,
                 }
             }
         }
@@ -110,6 +141,12 @@ impl<const N: usize> WireField for [u8; N] {
             None => [0; N],
         }
     }
+
+    fn differences(&self, _: &Self, _: &'static str, _: &mut impl FnMut(&'static str, i128)) {}
+
+    fn assign(&mut self, _: &'static str, _: &str, _: i128) -> bool {
+        false
+    }
 }
 
 macro_rules! wire_struct {
@@ -122,6 +159,19 @@ macro_rules! wire_struct {
         impl WireField for $struct {
             fn read(cursor: &mut Cursor<'_>) -> Self {
                 Self { $($name: <$ty>::read(cursor),)* }
+            }
+
+            fn differences(
+                &self,
+                base: &Self,
+                _: &'static str,
+                visit: &mut impl FnMut(&'static str, i128),
+            ) {
+                $(self.$name.differences(&base.$name, stringify!($name), visit);)*
+            }
+
+            fn assign(&mut self, _: &'static str, name: &str, value: i128) -> bool {
+                $(self.$name.assign(stringify!($name), name, value))||*
             }
         }
 
@@ -236,5 +286,101 @@ impl Record {
         let record = Record::read(&mut Cursor { rest: bytes });
         let kind = Kind::ALL.get(usize::from(record.kind)).copied().ok_or(DecodeError::Kind(record.kind))?;
         Ok((kind, record))
+    }
+}
+
+/// Fields by name, for recordings.
+#[cfg(not(target_arch = "bpf"))]
+impl Record {
+    /// Calls `visit` with the name and the value of every number that is not as in `base`, the snapshot's
+    /// included, in the order of the wire. Addresses and names of tasks are arrays, not numbers: the caller
+    /// compares those.
+    pub fn differences(&self, base: &Record, mut visit: impl FnMut(&'static str, i128)) {
+        WireField::differences(self, base, "", &mut visit);
+    }
+
+    /// Sets the number of that name, as [`Record::differences`] tells it. False: there is no such number, or
+    /// the value does not fit into it; then nothing changes.
+    pub fn set(&mut self, name: &str, value: i128) -> bool {
+        self.assign("", name, value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// A record in which every number is a different one, as far as its width allows.
+    fn every_number_set() -> Record {
+        let mut record = Record::default();
+        let mut names = Vec::new();
+        let ones = all_ones();
+        ones.differences(&Record::default(), |name, _| names.push(name));
+        for (at, name) in names.iter().enumerate() {
+            assert!(record.set(name, at as i128 + 1), "{name}");
+        }
+        record
+    }
+
+    fn all_ones() -> Record {
+        Record::read(&mut Cursor { rest: &[0xff; Record::SIZE] })
+    }
+
+    #[test]
+    fn every_number_is_told_once_and_can_be_set_back() {
+        let record = every_number_set();
+        let mut told = BTreeMap::new();
+        record.differences(&Record::default(), |name, value| {
+            assert_eq!(told.insert(name, value), None, "{name} is told twice: two fields share the name");
+        });
+        assert!(told.len() > 100, "{}", told.len());
+        assert_eq!(told["mono_ns"], 1);
+        let mut copy = Record::default();
+        for (name, value) in told {
+            assert!(copy.set(name, value), "{name}");
+        }
+        assert_eq!(copy, record);
+    }
+
+    #[test]
+    fn a_record_differs_from_itself_in_nothing() {
+        let record = every_number_set();
+        record.differences(&record, |name, value| panic!("{name} {value}"));
+    }
+
+    #[test]
+    fn numbers_keep_sign_and_width() {
+        let mut record = Record::default();
+        assert!(record.set("err", -105));
+        assert_eq!(record.err, -105);
+        assert!(record.set("sk", i128::from(u64::MAX)));
+        assert_eq!(record.sk, u64::MAX);
+        let before = record;
+        assert!(!record.set("lport", 65536), "does not fit");
+        assert!(!record.set("kind", -1));
+        assert!(!record.set("laddr", 1), "an array");
+        assert!(!record.set("nonsense", 1));
+        assert!(!record.set("", 1));
+        assert!(!record.set("sock", 1));
+        assert_eq!(record, before);
+    }
+
+    #[test]
+    fn the_snapshot_counts_as_part_of_the_record() {
+        let mut record = Record::default();
+        assert!(record.set("icsk_rto", 51));
+        assert_eq!(record.sock.icsk_rto, 51);
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_an_error() {
+        assert_eq!(
+            Record::decode(&[0; Record::SIZE - 1]),
+            Err(DecodeError::Length { expected: Record::SIZE, found: Record::SIZE - 1 })
+        );
+        assert_eq!(Record::decode(&[0xff; Record::SIZE]), Err(DecodeError::Kind(0xff)));
+        assert_eq!(Record::decode(&[0; Record::SIZE]), Ok((Kind::Retransmit, Record::default())));
     }
 }

@@ -9,7 +9,7 @@ use xtask::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    suite, tracer_run, workspace,
+    lab, suite, tracer_run, workspace,
 };
 
 /// The project's own commands.
@@ -30,6 +30,7 @@ enum Command {
     },
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
+    Lab(lab::command::Args),
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -81,7 +82,7 @@ struct TestOptions {
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("cargo xtask: {error:#}");
             ExitCode::FAILURE
@@ -89,22 +90,21 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::Lab(arguments) => return lab::command::run(&arguments),
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
             only_live: options.live.is_some(),
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),
-        }),
-        Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?),
-        Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace),
-        Command::BpfToolchain { toolchain } => {
-            println!("{}", toolchain.find()?);
-            Ok(())
-        }
+        })?,
+        Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
+        Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,
+        Command::BpfToolchain { toolchain } => println!("{}", toolchain.find()?),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn check_ebpf(options: &ToolchainOptions, replace: bool) -> Result<()> {

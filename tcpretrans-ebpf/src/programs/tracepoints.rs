@@ -19,7 +19,7 @@ unsafe fn has_retransmitted(tp: *const u8) -> bool {
 
 /// The road that every kind takes: filter, reserve, fill, details, submit.
 #[inline(always)]
-unsafe fn emit(
+pub unsafe fn emit(
     ctx: &impl EbpfContext,
     kind: Kind,
     tp: *const u8,

@@ -101,6 +101,9 @@ pub enum Who {
 }
 
 impl Who {
+    /// All of them.
+    pub const ALL: [Who; 5] = [Self::Kernel, Self::Peer, Self::Local, Self::Network, Self::Admin];
+
     /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -22,6 +22,18 @@ pub enum Knob {
 }
 
 impl Knob {
+    /// All knobs.
+    pub const ALL: [Knob; 8] = [
+        Self::TcpRetries2,
+        Self::TcpUserTimeout,
+        Self::TcpSynRetries,
+        Self::TcpSyncnt,
+        Self::TcpSynackRetries,
+        Self::TcpOrphanRetries,
+        Self::ZeroWindow,
+        Self::Keepalive,
+    ];
+
     /// The name in JSON and in the table.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
 //! What tcpretrans tells its users. Pure data: times are kernel monotonic nanoseconds (`mono_ns`), conversions to
-//! wall-clock time happen at the sinks. `docs/contract.md` has the JSON form.
+//! wall-clock time happen at the sinks. `docs/events.md` has the JSON form.
 
 pub mod cause;
 pub mod deadline;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub use cause::{Cause, Who};
 pub use deadline::{Deadline, Knob};
 pub use flow::{Flow, FlowId};
-pub use retransmit::{Retransmit, RetransmitType};
+pub use retransmit::{Retransmit, RetransmitType, SendError};
 pub use run::{End, Lost, LostWhere, Start};
 
 use tcpretrans_ebpf::{Kind, Record};
@@ -74,6 +74,19 @@ pub enum ThresholdName {
     Deadline,
 }
 
+impl ThresholdName {
+    /// All thresholds.
+    pub const ALL: [ThresholdName; 2] = [Self::Retries1, Self::Deadline];
+
+    /// The name in JSON and in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retries1 => "retries1",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 /// A threshold was passed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
@@ -98,6 +111,23 @@ pub enum RecoveredBy {
     Progress,
     /// The socket closed in good order with everything acknowledged.
     Close,
+}
+
+impl RecoveredBy {
+    /// All ways.
+    pub const ALL: [RecoveredBy; 5] =
+        [Self::CongState, Self::TlpAck, Self::Established, Self::Progress, Self::Close];
+
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CongState => "cong_state",
+            Self::TlpAck => "tlp_ack",
+            Self::Established => "established",
+            Self::Progress => "progress",
+            Self::Close => "close",
+        }
+    }
 }
 
 /// A loss episode is over.

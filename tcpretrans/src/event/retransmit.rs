@@ -69,6 +69,26 @@ impl RetransmitType {
     }
 }
 
+/// Why a retransmission attempt did not leave the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SendError {
+    /// A positive errno.
+    Errno(i32),
+    /// The queueing discipline dropped it (NET_XMIT_DROP).
+    QueueDrop,
+}
+
+impl SendError {
+    /// Reads `err` as `tcp_retransmit_skb` gives it: 0 sent, negative errno, positive NET_XMIT code.
+    pub fn from_kernel(err: i32) -> Option<SendError> {
+        match err {
+            0 => None,
+            1.. => Some(SendError::QueueDrop),
+            _ => Some(SendError::Errno(err.saturating_neg())),
+        }
+    }
+}
+
 /// A retransmission attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retransmit {
@@ -84,8 +104,8 @@ pub struct Retransmit {
     pub bytes: u32,
     /// First sequence number, absolute; `None` for a SYN-ACK, whose tracepoint does not show it.
     pub seq: Option<u32>,
-    /// errno (positive) of an attempt that was not sent; `None`: sent.
-    pub err: Option<i32>,
+    /// Why the attempt was not sent; `None`: sent.
+    pub err: Option<SendError>,
     /// RTOs that expired without an answer, this one included (`icsk_retransmits`; a request's timeouts).
     pub retransmits: u32,
     /// Exponent of the backoff before this one (`icsk_backoff`).

@@ -1,11 +1,11 @@
 //! Events about the trace itself.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use super::RetransmitType;
+use super::{Cause, RetransmitType};
 
 /// What the kernel lets us see here, by name (`docs/kernels.md`).
-pub type FeatureMap = BTreeMap<&'static str, bool>;
+pub type FeatureMap = BTreeMap<Cow<'static, str>, bool>;
 
 /// First line of every file, rotated ones too.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,8 +87,8 @@ pub struct End {
     pub thresholds: u64,
     /// Loss episodes recovered.
     pub recovered: u64,
-    /// Flows that left, by cause's name.
-    pub closed: BTreeMap<&'static str, u64>,
+    /// Flows that left, by cause.
+    pub closed: BTreeMap<Cause, u64>,
     /// Records lost, by place.
     pub lost: BTreeMap<LostWhere, u64>,
     /// Records that the programs submitted to the ring.

@@ -1,0 +1,118 @@
+//! A loss episode: from the first retransmission until the data that was lost is acknowledged.
+
+use tcpretrans_ebpf::Record;
+
+use super::seq::SeqNum;
+use crate::event::{Deadline, Recovered, RecoveredBy, RetransmitType};
+
+/// An episode that is not over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Episode {
+    /// Ordinal within the flow, from 1.
+    pub number: u32,
+    /// First retransmission, mono ns.
+    pub started_ns: u64,
+    /// Attempts that were sent.
+    pub retransmissions: u32,
+    /// Segments in them.
+    pub segs: u32,
+    /// Most RTOs in a row.
+    pub max_backoff: u32,
+    /// Only tail loss probes so far: the congestion state does not show its end.
+    pub only_tlp: bool,
+    /// Past everything that was retransmitted.
+    pub high_seq: SeqNum,
+    /// `undo_marker` was set at some time: its absence at the end means that the kernel undid the reduction.
+    pub undo_marked: bool,
+    /// `dsack_dups` when it began.
+    pub dsack_dups: u32,
+    /// `tcp_retries1` was announced.
+    pub retries1_told: bool,
+    /// `--warn-at` was announced.
+    pub deadline_told: bool,
+    /// The last forecast.
+    pub deadline: Option<Deadline>,
+}
+
+impl Episode {
+    /// Begins with `record`'s retransmission.
+    pub fn begin(number: u32, record: &Record) -> Episode {
+        Episode {
+            number,
+            started_ns: record.mono_ns,
+            retransmissions: 0,
+            segs: 0,
+            max_backoff: 0,
+            only_tlp: true,
+            high_seq: SeqNum(record.sock.snd_una),
+            undo_marked: false,
+            dsack_dups: record.sock.dsack_dups,
+            retries1_told: false,
+            deadline_told: false,
+            deadline: None,
+        }
+    }
+
+    /// Takes over an episode that was on before the trace began. `retrans_stamp` is when its first retransmission
+    /// went, on the kernel's millisecond clock (microseconds with `tcp_usec_ts`).
+    pub fn resume(&mut self, record: &Record) {
+        let sock = &record.sock;
+        self.only_tlp = false;
+        self.max_backoff = self.max_backoff.max(u32::from(sock.icsk_retransmits));
+        self.high_seq = SeqNum(sock.snd_nxt);
+        self.undo_marked |= sock.undo_marker != 0;
+        if sock.retrans_stamp != 0 {
+            let elapsed_ns = if sock.tcp_usec_ts == 1 {
+                u64::from(((record.mono_ns / 1_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000
+            } else {
+                u64::from(((record.mono_ns / 1_000_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000_000
+            };
+            self.started_ns = record.mono_ns.saturating_sub(elapsed_ns);
+        }
+    }
+
+    /// Adds a retransmission attempt.
+    pub fn add(&mut self, ty: RetransmitType, record: &Record, segs: u32, retransmits: u32) {
+        if record.err == 0 {
+            self.retransmissions += 1;
+            self.segs += segs;
+        }
+        self.max_backoff = self.max_backoff.max(retransmits);
+        self.only_tlp &= ty == RetransmitType::Tlp;
+        self.undo_marked |= record.sock.undo_marker != 0;
+        let end = SeqNum(record.end_seq);
+        if end.after(self.high_seq) {
+            self.high_seq = end;
+        }
+    }
+
+    /// Has the peer acknowledged everything that was retransmitted?
+    pub fn is_acknowledged(&self, record: &Record) -> bool {
+        !self.high_seq.after(SeqNum(record.sock.snd_una))
+    }
+
+    /// Ends it.
+    pub fn recovered(&self, by: RecoveredBy, now_ns: u64, spurious: Option<bool>) -> Recovered {
+        Recovered {
+            duration_ms: now_ns.saturating_sub(self.started_ns) / 1_000_000,
+            retransmissions: self.retransmissions,
+            segs: self.segs,
+            max_backoff: self.max_backoff,
+            spurious,
+            by,
+            episode: self.number,
+        }
+    }
+
+    /// Was the whole episode unnecessary, judged when the congestion state leaves Recovery or Loss? A successful
+    /// undo (Eifel, DSACK, F-RTO) has called `tcp_undo_cwnd_reduction`, which clears `undo_marker`; but losses that
+    /// are no congestion never set it.
+    pub fn spurious_at_exit(&self, record: &Record) -> Option<bool> {
+        self.undo_marked.then_some(record.sock.undo_marker == 0)
+    }
+
+    /// The same, of probes: a DSACK since then says that the probe was a duplicate.
+    pub fn spurious_by_dsack(&self, record: &Record) -> Option<bool> {
+        (record.sock.dsack_dups != self.dsack_dups).then_some(true)
+    }
+}

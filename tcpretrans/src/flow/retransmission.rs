@@ -1,0 +1,178 @@
+//! A retransmission record becomes a `retransmit` event.
+
+use tcpretrans_ebpf::Record;
+
+use super::{
+    classify::{Classified, classify},
+    ladder,
+    seq::SeqNum,
+};
+use crate::event::{Retransmit, RetransmitType, SendError};
+
+/// `TCP_INFINITE_SSTHRESH`
+const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
+
+/// Was the attempt driven by a timer that climbs the ladder?
+fn climbs(ty: RetransmitType) -> bool {
+    matches!(
+        ty,
+        RetransmitType::Rto | RetransmitType::ZeroWindow | RetransmitType::Syn | RetransmitType::IcmpRevert
+    )
+}
+
+/// Builds the event of a `tcp_retransmit_skb` record, but for episode and deadline.
+pub fn of_skb(record: &Record, last_retransmits: Option<u8>, hz: u32) -> Retransmit {
+    let Classified { ty, certain } = classify(record, last_retransmits);
+    let sock = &record.sock;
+    let ladder = climbs(ty).then(|| {
+        (
+            ladder::jiffies_to_ms(u64::from(sock.icsk_rto), hz),
+            ladder::jiffies_to_ms(ladder::next_rto_jiffies(record, hz), hz),
+        )
+    });
+    Retransmit {
+        ty,
+        certain,
+        state: sock.skc_state,
+        // An skb that was never segmented counts as one, as tcp_skb_pcount does.
+        segs: u32::from(record.segs).max(1),
+        bytes: record.skb_len,
+        seq: Some(record.seq),
+        err: SendError::from_kernel(record.err),
+        retransmits: u32::from(sock.icsk_retransmits),
+        backoff: u32::from(sock.icsk_backoff),
+        rto_ms: ladder.map(|(expired, _)| expired),
+        next_rto_ms: ladder.map(|(_, next)| next),
+        srtt_us: (sock.srtt_us != 0).then_some(sock.srtt_us >> 3),
+        rttvar_us: (sock.srtt_us != 0).then_some(sock.rttvar_us),
+        cwnd: sock.snd_cwnd,
+        ssthresh: (sock.snd_ssthresh < INFINITE_SSTHRESH).then_some(sock.snd_ssthresh),
+        packets_out: sock.packets_out,
+        unacked_bytes: unacked_bytes(record),
+        episode: 0,
+        deadline: None,
+        record: *record,
+    }
+}
+
+/// Builds the event of a `tcp_retransmit_synack` record, but for episode and deadline.
+///
+/// Either the request's timer expired, which doubles from `req->timeout` (one second where there is no such
+/// field; `reqsk_timer_handler`), or the client repeated its SYN (`tcp_check_req`) while the timer still runs.
+pub fn of_synack(record: &Record, hz: u32) -> Retransmit {
+    let until_expiry = record.req_expires.wrapping_sub(record.jiffies as u32) as i32;
+    let by_timer = until_expiry <= 0;
+    let base_jiffies = match record.req_timeout {
+        u32::MAX | 0 => u64::from(hz),
+        jiffies => u64::from(jiffies),
+    };
+    // 120 s: TCP_RTO_MAX caps the doubling.
+    let rto_ms = |timeouts: u32| {
+        let jiffies = base_jiffies.saturating_mul(1 << timeouts.min(20)).min(120 * u64::from(hz));
+        ladder::jiffies_to_ms(jiffies, hz)
+    };
+    let timeouts = u32::from(record.num_timeout);
+    Retransmit {
+        ty: RetransmitType::SynAck,
+        certain: true,
+        state: tcpretrans_ebpf::tcp_state::SYN_RECV,
+        segs: 1,
+        bytes: 0,
+        seq: None,
+        err: None,
+        retransmits: u32::from(record.num_retrans) + 1,
+        backoff: timeouts,
+        rto_ms: by_timer.then(|| rto_ms(timeouts)),
+        next_rto_ms: by_timer.then(|| rto_ms(timeouts + 1)),
+        srtt_us: None,
+        rttvar_us: None,
+        cwnd: 0,
+        ssthresh: None,
+        packets_out: 1,
+        unacked_bytes: 0,
+        episode: 0,
+        deadline: None,
+        record: *record,
+    }
+}
+
+/// Does a SYN or FIN take one of the sequence numbers between `snd_una` and `write_seq`?
+fn has_control(record: &Record) -> bool {
+    use tcpretrans_ebpf::tcp_state::*;
+    matches!(record.sock.skc_state, SYN_SENT | SYN_RECV | FIN_WAIT1 | LAST_ACK | CLOSING)
+}
+
+/// Bytes sent and not acknowledged. A SYN or FIN takes a sequence number but is no byte of the user's.
+pub fn unacked_bytes(record: &Record) -> u32 {
+    let sock = &record.sock;
+    let sequence_numbers = SeqNum(sock.snd_nxt).bytes_since(SeqNum(sock.snd_una));
+    // A FIN is last: it is in flight only if everything is.
+    let control = has_control(record) && sock.snd_nxt == sock.write_seq;
+    sequence_numbers.saturating_sub(u32::from(control))
+}
+
+/// Bytes that the application wrote and that were never sent.
+pub fn unsent_bytes(record: &Record) -> u32 {
+    let sock = &record.sock;
+    let sequence_numbers = SeqNum(sock.write_seq).bytes_since(SeqNum(sock.snd_nxt));
+    let control = has_control(record) && sock.snd_nxt != sock.write_seq;
+    sequence_numbers.saturating_sub(u32::from(control))
+}
+
+#[cfg(test)]
+mod tests {
+    use tcpretrans_ebpf::tcp_state;
+
+    use super::*;
+
+    fn record(state: u8, una: u32, nxt: u32, write: u32) -> Record {
+        let mut record = Record::default();
+        record.sock.skc_state = state;
+        record.sock.snd_una = una;
+        record.sock.snd_nxt = nxt;
+        record.sock.write_seq = write;
+        record
+    }
+
+    #[test]
+    fn control_sequence_numbers_are_no_bytes() {
+        let syn = record(tcp_state::SYN_SENT, u32::MAX, 0, 0);
+        assert_eq!((unacked_bytes(&syn), unsent_bytes(&syn)), (0, 0));
+        let fin_in_flight = record(tcp_state::FIN_WAIT1, 100, 201, 201);
+        assert_eq!((unacked_bytes(&fin_in_flight), unsent_bytes(&fin_in_flight)), (100, 0));
+        let fin_queued = record(tcp_state::FIN_WAIT1, 100, 200, 251);
+        assert_eq!((unacked_bytes(&fin_queued), unsent_bytes(&fin_queued)), (100, 50));
+        let wrapped = record(tcp_state::ESTABLISHED, u32::MAX - 9, 10, 30);
+        assert_eq!((unacked_bytes(&wrapped), unsent_bytes(&wrapped)), (20, 20));
+    }
+
+    #[test]
+    fn synack_by_timer_or_by_repeated_syn() {
+        let mut synack = Record {
+            jiffies: 5000,
+            req_expires: 5000,
+            req_timeout: 250,
+            num_timeout: 1,
+            ..Record::default()
+        };
+        let by_timer = of_synack(&synack, 250);
+        assert_eq!((by_timer.rto_ms, by_timer.next_rto_ms, by_timer.backoff), (Some(2000), Some(4000), 1));
+        synack.req_expires = 5100;
+        let by_syn = of_synack(&synack, 250);
+        assert_eq!((by_syn.rto_ms, by_syn.next_rto_ms), (None, None));
+    }
+
+    #[test]
+    fn ladder_only_where_a_timer_climbs_it() {
+        let mut rto = record(tcp_state::ESTABLISHED, 0, 100, 100);
+        rto.sock.icsk_rto = 51;
+        rto.sock.icsk_rto_max = u32::MAX;
+        rto.sock.snd_wnd = 1000;
+        rto.sock.icsk_retransmits = 1;
+        let event = of_skb(&rto, None, 250);
+        assert_eq!((event.rto_ms, event.next_rto_ms), (Some(204), Some(408)));
+        rto.sock.icsk_pending = 5;
+        let probe = of_skb(&rto, None, 250);
+        assert_eq!((probe.ty, probe.rto_ms), (RetransmitType::Tlp, None));
+    }
+}

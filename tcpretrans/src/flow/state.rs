@@ -1,0 +1,123 @@
+//! What is remembered of a flow between its records. Small: there may be 100,000 of them.
+
+use std::sync::Arc;
+
+use tcpretrans_ebpf::Record;
+
+use super::{episode::Episode, identity::Ends};
+use crate::event::Flow;
+
+/// A flow in trouble, or that was.
+#[derive(Debug, Clone)]
+pub struct FlowState {
+    /// As users see it.
+    pub flow: Arc<Flow>,
+    /// Its ends.
+    pub ends: Ends,
+    /// The socket behind it, [`Record::sk`].
+    pub sk: u64,
+    /// Last record, mono ns.
+    pub last_ns: u64,
+    /// `icsk_retransmits` at the last record.
+    pub last_retransmits: Option<u8>,
+    /// `total_retrans` at the last record.
+    pub last_total_retrans: u32,
+    /// Episodes so far.
+    pub episodes: u32,
+    /// The one that is not over.
+    pub episode: Option<Box<Episode>>,
+    /// Attempts that were sent, whole life.
+    pub retransmissions: u32,
+    /// Segments in them.
+    pub segs: u32,
+    /// When and on whose order a FIN went or came, as far as it was seen.
+    pub first_fin: Option<FirstFin>,
+    /// Last reset that the peer sent, mono ns.
+    pub reset_received_ns: Option<u64>,
+    /// Last reset that this side sent.
+    pub reset_sent: Option<ResetSent>,
+    /// The socket has closed; what follows within a moment belongs to its end.
+    pub closing: Option<Box<Closing>>,
+    /// Forecast of its death, mono ns, as of the last event.
+    pub predicted_at_ns: Option<u64>,
+}
+
+/// Who closed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// This side.
+    Local,
+    /// The peer.
+    Peer,
+    /// Both FINs crossed.
+    Both,
+}
+
+/// The first FIN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FirstFin {
+    /// Whose.
+    pub side: Side,
+    /// When, mono ns; `None`: before it was watched.
+    pub at_ns: Option<u64>,
+    /// Who called close() or shutdown(), if this side: `(tgid, comm)`.
+    pub closer: Option<(u32, [u8; 16])>,
+    /// Bytes unacknowledged then.
+    pub unacked_bytes: u32,
+    /// RTOs unanswered then.
+    pub retransmits: u8,
+    /// Since the episode began that was on then, ms.
+    pub into_episode_ms: Option<u64>,
+}
+
+/// A reset that this side sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetSent {
+    /// When, mono ns.
+    pub at_ns: u64,
+    /// `enum sk_rst_reason`; all ones: this kernel does not say.
+    pub reason: u32,
+    /// It answers a segment.
+    pub answers_segment: bool,
+}
+
+/// A socket that has gone to CLOSE.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// The record of it.
+    pub record: Record,
+    /// A reset was received or sent since the state before.
+    pub reset_received: bool,
+}
+
+impl FlowState {
+    /// A flow's first record.
+    pub fn new(flow: Arc<Flow>, record: &Record) -> FlowState {
+        FlowState {
+            flow,
+            ends: Ends::of(record),
+            sk: record.sk,
+            last_ns: record.mono_ns,
+            last_retransmits: None,
+            last_total_retrans: 0,
+            episodes: 0,
+            episode: None,
+            retransmissions: 0,
+            segs: 0,
+            first_fin: None,
+            reset_received_ns: None,
+            reset_sent: None,
+            closing: None,
+            predicted_at_ns: None,
+        }
+    }
+
+    /// Begins an episode if none is on.
+    pub fn episode_at(&mut self, record: &Record) -> &mut Episode {
+        let number = self.episodes + 1;
+        if self.episode.is_none() {
+            self.episodes = number;
+        }
+        self.episode.get_or_insert_with(|| Box::new(Episode::begin(number, record)))
+    }
+}

@@ -1,0 +1,118 @@
+//! The flows that are remembered: bounded, and whatever is forgotten for lack of room is counted.
+
+use std::collections::HashMap;
+
+use super::state::FlowState;
+use crate::event::FlowId;
+
+/// Flows by id.
+#[derive(Debug)]
+pub struct FlowTable {
+    flows: HashMap<FlowId, FlowState>,
+    capacity: usize,
+    evicted: u64,
+}
+
+impl FlowTable {
+    /// A table for at most `capacity` flows.
+    pub fn with_capacity(capacity: usize) -> FlowTable {
+        FlowTable { flows: HashMap::new(), capacity: capacity.max(8), evicted: 0 }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.flows.is_empty()
+    }
+
+    /// Looks one up.
+    pub fn get_mut(&mut self, id: FlowId) -> Option<&mut FlowState> {
+        self.flows.get_mut(&id)
+    }
+
+    /// Looks one up, or makes room and adds it.
+    pub fn entry(&mut self, id: FlowId, new: impl FnOnce() -> FlowState) -> &mut FlowState {
+        if self.flows.len() >= self.capacity && !self.flows.contains_key(&id) {
+            self.evict();
+        }
+        self.flows.entry(id).or_insert_with(new)
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, id: FlowId) -> Option<FlowState> {
+        let flow = self.flows.remove(&id);
+        // A storm is over: give the memory back.
+        if self.flows.capacity() > 1024 && self.flows.len() < self.flows.capacity() / 8 {
+            self.flows.shrink_to(self.flows.len() * 2);
+        }
+        flow
+    }
+
+    /// Forgets the eighth that was silent longest. In bulk, so that it costs little a flow.
+    fn evict(&mut self) {
+        let mut ages: Vec<u64> = self.flows.values().map(|flow| flow.last_ns).collect();
+        let eighth = (ages.len() / 8).min(ages.len().saturating_sub(1));
+        let (_, &mut limit, _) = ages.select_nth_unstable(eighth);
+        let before = self.flows.len();
+        let mut room = eighth.max(1);
+        self.flows.retain(|_, flow| {
+            let goes = room > 0 && flow.last_ns <= limit;
+            room -= usize::from(goes);
+            !goes
+        });
+        self.evicted += (before - self.flows.len()) as u64;
+    }
+
+    /// How many were forgotten for lack of room since the last call.
+    pub fn take_evicted(&mut self) -> u64 {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// All ids, for sweeps.
+    pub fn ids(&self) -> impl Iterator<Item = FlowId> + '_ {
+        self.flows.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tcpretrans_ebpf::Record;
+
+    use super::*;
+    use crate::flow::{Owner, identity};
+
+    fn state(id: FlowId, mono_ns: u64) -> FlowState {
+        let record = Record { mono_ns, ..Record::default() };
+        FlowState::new(Arc::new(identity::flow(id, &record, &Owner::default())), &record)
+    }
+
+    #[test]
+    fn forgets_the_longest_silent_and_counts_them() {
+        let mut table = FlowTable::with_capacity(16);
+        for number in 0..40 {
+            let id = FlowId(number);
+            table.entry(id, || state(id, number));
+            assert!(table.len() <= 16);
+        }
+        assert!(table.get_mut(FlowId(39)).is_some(), "the newest stays");
+        assert!(table.get_mut(FlowId(0)).is_none(), "the oldest goes");
+        assert_eq!(table.take_evicted() as usize, 40 - table.len());
+        assert_eq!(table.take_evicted(), 0);
+    }
+
+    #[test]
+    fn flows_of_one_age_are_not_all_forgotten() {
+        let mut table = FlowTable::with_capacity(16);
+        for number in 0..17 {
+            let id = FlowId(number);
+            table.entry(id, || state(id, 5));
+        }
+        assert_eq!(table.len(), 15);
+    }
+}

@@ -1,0 +1,336 @@
+//! `kernel`: what the line's own fields do not say of the record that it comes from.
+//!
+//! A recording must give replay the very record that the live trace had, and stay small. So reader and writer
+//! both derive a record from the line's other fields (the baseline), and the object holds only what is
+//! different there, by the kernel's names: for most fields, what is not zero.
+
+use std::{borrow::Cow, fmt, net::Ipv6Addr};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess},
+};
+use tcpretrans_ebpf::{Kind, Record};
+
+use crate::event::{Event, Flow, Retransmit, RetransmitType, SendError, What};
+
+/// `AF_INET`, `AF_INET6`
+const FAMILIES: [u16; 2] = [libc::AF_INET as u16, libc::AF_INET6 as u16];
+
+/// NET_XMIT_DROP (`include/linux/netdevice.h`)
+const NET_XMIT_DROP: i32 = 1;
+
+/// `TCP_INFINITE_SSTHRESH` (`include/net/tcp.h`)
+const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
+
+/// The record that an event's fields other than `kernel` speak of. Part of the schema: to derive one more
+/// field here would change what recordings mean that are already written.
+pub fn baseline(event: &Event) -> Record {
+    let mut record = Record { mono_ns: event.mono_ns, ..Record::default() };
+    if let Some(flow) = &event.flow {
+        of_flow(&mut record, flow);
+    }
+    match &event.what {
+        What::Retransmit(retransmit) => of_retransmit(&mut record, retransmit),
+        What::Observation(observation) => record.kind = observation.kind as u8,
+        _ => {}
+    }
+    record
+}
+
+fn of_flow(record: &mut Record, flow: &Flow) {
+    let octets = |addr| match addr {
+        std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        std::net::IpAddr::V6(v6) => v6.octets(),
+    };
+    record.laddr = octets(flow.laddr);
+    record.raddr = octets(flow.raddr);
+    record.lport = flow.lport;
+    record.rport = flow.rport;
+    record.cookie = flow.id.0;
+    record.owner_tgid = flow.pid.unwrap_or(0);
+    record.owner_comm = flow.comm.as_deref().and_then(task_bytes).unwrap_or_default();
+    record.sock.netns = flow.netns;
+    record.sock.sk_uid = flow.uid.unwrap_or(0);
+    record.sock.skc_family = FAMILIES[usize::from(flow.laddr.is_ipv6())];
+}
+
+fn of_retransmit(record: &mut Record, retransmit: &Retransmit) {
+    let syn_ack = retransmit.ty == RetransmitType::SynAck;
+    record.kind = if syn_ack { Kind::SynAck } else { Kind::Retransmit } as u8;
+    record.segs = u16::try_from(retransmit.segs).unwrap_or(0);
+    record.skb_len = retransmit.bytes;
+    if let Some(seq) = retransmit.seq {
+        record.seq = seq;
+        record.end_seq = seq.wrapping_add(retransmit.bytes);
+    }
+    record.err = match retransmit.err {
+        None => 0,
+        Some(SendError::QueueDrop) => NET_XMIT_DROP,
+        Some(SendError::Errno(errno)) => errno.wrapping_neg(),
+    };
+    let sock = &mut record.sock;
+    sock.skc_state = retransmit.state;
+    sock.icsk_retransmits = u8::try_from(retransmit.retransmits).unwrap_or(0);
+    sock.icsk_backoff = u8::try_from(retransmit.backoff).unwrap_or(0);
+    sock.rttvar_us = retransmit.rttvar_us.unwrap_or(0);
+    sock.snd_cwnd = retransmit.cwnd;
+    sock.snd_ssthresh = retransmit.ssthresh.unwrap_or(INFINITE_SSTHRESH);
+    sock.packets_out = retransmit.packets_out;
+}
+
+/// A `comm` as text; `None` if text could not say it exactly.
+fn task_text(bytes: &[u8; 16]) -> Option<&str> {
+    let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let (text, rest) = bytes.split_at(len);
+    if rest.iter().any(|&byte| byte != 0) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()
+}
+
+fn task_bytes(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    Some(bytes)
+}
+
+/// Appends the object that makes `record` of `base` (see [`baseline`]).
+///
+/// By hand, because it is two thirds of a line and the names need no escaping: serde_json looks at each of
+/// their letters, which takes longer than all the rest.
+pub fn write(record: &Record, base: &Record, line: &mut Vec<u8>) {
+    let start = line.len();
+    let key = |line: &mut Vec<u8>, name: &str| {
+        line.extend_from_slice(if line.len() == start { b"{\"" } else { b",\"" });
+        line.extend_from_slice(name.as_bytes());
+        line.extend_from_slice(b"\":");
+    };
+    let mut digits = itoa::Buffer::new();
+    record.differences(base, |name, value| {
+        key(line, name);
+        // Almost all are unsigned, and 64 bits are printed several times as fast as 128.
+        let digits = match u64::try_from(value) {
+            Ok(value) => digits.format(value),
+            Err(_) => digits.format(value),
+        };
+        line.extend_from_slice(digits.as_bytes());
+    });
+    for (name, now, base) in [
+        ("current_comm", &record.current_comm, &base.current_comm),
+        ("owner_comm", &record.owner_comm, &base.owner_comm),
+    ] {
+        if now != base {
+            key(line, name);
+            let text = match task_text(now) {
+                Some(text) => serde_json::json!(text),
+                None => serde_json::json!(now),
+            };
+            line.extend_from_slice(text.to_string().as_bytes());
+        }
+    }
+    for (name, now, base) in [("laddr", record.laddr, base.laddr), ("raddr", record.raddr, base.raddr)] {
+        if now != base {
+            key(line, name);
+            line.extend_from_slice(format!("\"{}\"", Ipv6Addr::from(now)).as_bytes());
+        }
+    }
+    line.extend_from_slice(if line.len() == start { b"{}" } else { b"}" });
+}
+
+/// One value of the object.
+#[derive(Debug, Clone, PartialEq)]
+enum Value<'a> {
+    Number(i128),
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
+}
+
+/// Serde borrows a `Cow` only where a derive is told to.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// For reading: the object as it stands in the line.
+#[derive(Debug, Default)]
+pub struct KernelObject<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// A value that its field cannot have.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the kernel's {0} cannot have such a value")]
+pub struct BadField(pub String);
+
+impl KernelObject<'_> {
+    /// Applies the differences to a baseline. Fields that this version does not know are skipped: a newer one
+    /// may have written the recording.
+    ///
+    /// # Errors
+    /// [`BadField`] names the field whose value is of the wrong kind or out of range.
+    pub fn apply(&self, record: &mut Record) -> Result<(), BadField> {
+        for (name, value) in &self.0 {
+            let name = name.as_ref();
+            let array = match name {
+                "current_comm" => Some(&mut record.current_comm),
+                "owner_comm" => Some(&mut record.owner_comm),
+                "laddr" => Some(&mut record.laddr),
+                "raddr" => Some(&mut record.raddr),
+                _ => None,
+            };
+            let fits = match (array, value) {
+                (Some(array), value) => array_of(name, value).map(|bytes| *array = bytes).is_some(),
+                // A number that is refused although the name is known does not fit.
+                (None, Value::Number(number)) => record.set(name, *number) || !record.set(name, 0),
+                (None, _) => !record.set(name, 0),
+            };
+            if !fits {
+                return Err(BadField(name.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn array_of(name: &str, value: &Value<'_>) -> Option<[u8; 16]> {
+    match value {
+        Value::Number(_) => None,
+        Value::Bytes(bytes) => <[u8; 16]>::try_from(bytes.as_slice()).ok(),
+        Value::Text(text) if name.ends_with("comm") => task_bytes(text),
+        Value::Text(text) => text.parse::<Ipv6Addr>().ok().map(|addr| addr.octets()),
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> de::Visitor<'de> for Any {
+            type Value = Value<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, a text or a list of bytes")
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(Value::Number(value.into()))
+            }
+
+            fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+                Ok(Value::Text(Cow::Borrowed(value)))
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+                Ok(Value::Text(Cow::Owned(value.to_owned())))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element()? {
+                    bytes.push(byte);
+                }
+                Ok(Value::Bytes(bytes))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for KernelObject<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> de::Visitor<'de> for Fields {
+            type Value = KernelObject<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of kernel fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(64);
+                while let Some(Name(name)) = map.next_key()? {
+                    fields.push((name, map.next_value()?));
+                }
+                Ok(KernelObject(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differences(record: &Record, base: &Record) -> String {
+        let mut line = b"before".to_vec();
+        write(record, base, &mut line);
+        String::from_utf8(line).unwrap().strip_prefix("before").unwrap().to_owned()
+    }
+
+    fn applied(json: &str) -> Result<Record, BadField> {
+        let mut record = Record::default();
+        serde_json::from_str::<KernelObject<'_>>(json).unwrap().apply(&mut record)?;
+        Ok(record)
+    }
+
+    #[test]
+    fn only_what_is_different_is_written() {
+        let base = Record { lport: 443, seq: 7, ..Record::default() };
+        assert_eq!(differences(&base, &base), "{}");
+        let mut record = Record { lport: 0, err: -105, sk: u64::MAX, ..base };
+        record.sock.icsk_rto = 51;
+        assert_eq!(
+            differences(&record, &base),
+            r#"{"sk":18446744073709551615,"err":-105,"lport":0,"icsk_rto":51}"#
+        );
+    }
+
+    #[test]
+    fn names_of_tasks_are_text_where_they_are_text() {
+        let record = |owner_comm: &[u8; 16]| Record { owner_comm: *owner_comm, ..Record::default() };
+        for (comm, json) in [
+            (b"java\0\0\0\0\0\0\0\0\0\0\0\0", r#"{"owner_comm":"java"}"#),
+            (b"0123456789abcdef", r#"{"owner_comm":"0123456789abcdef"}"#),
+            (b"a\x1b\"\0\0\0\0\0\0\0\0\0\0\0\0\0", r#"{"owner_comm":"a\u001b\""}"#),
+            (b"a\xff\0\0\0\0\0\0\0\0\0\0\0\0\0\0", r#"{"owner_comm":[97,255,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#),
+            (b"a\0b\0\0\0\0\0\0\0\0\0\0\0\0\0", r#"{"owner_comm":[97,0,98,0,0,0,0,0,0,0,0,0,0,0,0,0]}"#),
+        ] {
+            let record = record(comm);
+            assert_eq!(differences(&record, &Record::default()), json);
+            assert_eq!(applied(json), Ok(record));
+        }
+    }
+
+    #[test]
+    fn addresses_are_addresses() {
+        let laddr = std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped().octets();
+        let record = Record { laddr, ..Record::default() };
+        let json = r#"{"laddr":"::ffff:10.0.0.1"}"#;
+        assert_eq!(differences(&record, &Record::default()), json);
+        assert_eq!(applied(json), Ok(record));
+    }
+
+    #[test]
+    fn fields_of_a_newer_version_are_skipped() {
+        let json = r#"{"from_the_future":7,"also":"text","lport":9,"more":[1,2]}"#;
+        assert_eq!(applied(json), Ok(Record { lport: 9, ..Record::default() }));
+    }
+
+    #[test]
+    fn values_that_cannot_be_are_an_error() {
+        for (name, json) in [
+            ("lport", r#"{"lport":65536}"#),
+            ("kind", r#"{"kind":-1}"#),
+            ("icsk_rto", r#"{"icsk_rto":"51"}"#),
+            ("laddr", r#"{"laddr":"nowhere"}"#),
+            ("raddr", r#"{"raddr":5}"#),
+            ("owner_comm", r#"{"owner_comm":"longer than sixteen bytes"}"#),
+            ("current_comm", r#"{"current_comm":[1,2,3]}"#),
+        ] {
+            assert_eq!(applied(json), Err(BadField(name.to_owned())), "{json}");
+        }
+        assert!(serde_json::from_str::<KernelObject<'_>>(r#"{"owner_comm":[256]}"#).is_err());
+        assert!(serde_json::from_str::<KernelObject<'_>>(r#"{"x":1.5}"#).is_err());
+    }
+}

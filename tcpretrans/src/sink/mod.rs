@@ -1,0 +1,88 @@
+//! Where events go: the table on a terminal, JSON Lines, the log file.
+//!
+//! The loop gives each event to each sink and flushes when it has no more:
+//! ```no_run
+//! # use tcpretrans::{event::Event, sink::{Clock, Sink, SinkError}};
+//! # fn each(events: &[Event], sinks: &mut [Box<dyn Sink>], clock: &Clock) -> Result<(), SinkError> {
+//! for sink in sinks {
+//!     for event in events {
+//!         sink.write(event, clock)?;
+//!     }
+//!     sink.flush()?;
+//!     let lost = sink.take_lost();
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod clock;
+pub mod errno;
+pub mod json;
+pub mod state_name;
+pub mod summary;
+
+#[cfg(test)]
+pub(crate) mod sample_events;
+
+pub use clock::Clock;
+pub use summary::Totals;
+
+use std::io;
+
+use crate::event::Event;
+
+/// A place that events go to.
+///
+/// A sink buffers: what was written is out after `flush`, unless that fails.
+pub trait Sink {
+    /// Takes one event.
+    ///
+    /// # Errors
+    /// As [`Sink::flush`], for it may have to make room.
+    fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError>;
+
+    /// Hands out what has been taken.
+    ///
+    /// # Errors
+    /// [`SinkError::Closed`] once nobody reads any more, which calls for a quiet end. [`SinkError::Outage`] once
+    /// an outage, which calls for a message: the sink keeps what it can and goes on trying by itself.
+    fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// The last flush, outage or not: what cannot be written now is lost, and counted.
+    ///
+    /// # Errors
+    /// As [`Sink::flush`].
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.flush()
+    }
+
+    /// How many events were taken and will never come out, since this was last asked.
+    fn take_lost(&mut self) -> u64;
+}
+
+/// Why events do not come out.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The reader has gone, as `head` does.
+    #[error("nobody reads the output any more")]
+    Closed,
+    /// It cannot be written now.
+    #[error("cannot {doing} {place}: {source}; {hint}")]
+    Outage {
+        /// What failed, as a verb.
+        doing: &'static str,
+        /// Which output.
+        place: String,
+        /// Why.
+        source: io::Error,
+        /// What happens next, or what to do.
+        hint: &'static str,
+    },
+}
+
+impl SinkError {
+    /// Is it the quiet end that a closed pipe asks for?
+    pub fn is_closed(&self) -> bool {
+        matches!(self, SinkError::Closed)
+    }
+}
