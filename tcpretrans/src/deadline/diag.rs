@@ -40,6 +40,8 @@ pub struct DiagView {
     pub rtt_us: u32,
     /// `tcpi_rttvar`
     pub rttvar_us: u32,
+    /// `tcpi_last_data_sent`: when the last timeout was, unless this is a SYN, which carries no data.
+    pub last_sent_ms: u32,
     /// `tcpi_last_ack_recv`
     pub last_ack_ms: u32,
     /// `tcpi_snd_wnd`
@@ -48,7 +50,8 @@ pub struct DiagView {
     pub recovery_ms: Option<u32>,
     /// `idiag_inode == 0`: nobody holds the socket.
     pub orphan: bool,
-    /// TCP_USER_TIMEOUT, if the caller could ask the socket itself.
+    /// TCP_USER_TIMEOUT, if the caller could ask the socket itself. `None`: the forecast's `expected` and `latest` hold
+    /// for a socket without one, and `earliest` is the next timeout, for any of them may be its end.
     pub user_timeout_ms: Option<u32>,
     /// TCP_SYNCNT, likewise; `None` is taken as unset.
     pub syn_retries: Option<u8>,
@@ -69,19 +72,22 @@ impl DiagView {
             _ => kernel.rto_max_jiffies(),
         };
         let expires = self.jiffies + kernel.ms_to_jiffies(self.expires_ms);
+        let (delay, least_delay) = self.armed_for(u64::from(rto_jiffies));
         Some(TimerView {
             kernel,
             mono_ns: self.mono_ns,
             jiffies: self.jiffies,
             jiffies_error: 1,
+            on_tick: false,
             state: self.state,
             // `jiffies_delta_to_msecs` cuts off, and the answer is a little old: a jiffy either way.
             timer: Timer::Armed {
                 earliest: expires.saturating_sub(1),
                 likely: expires,
                 latest: expires + 1,
-                delay: u64::from(rto_jiffies),
-                in_handler: false,
+                delay,
+                least_delay,
+                in_handler: true,
             },
             rto_jiffies,
             rto_max_jiffies,
@@ -101,17 +107,32 @@ impl DiagView {
         })
     }
 
+    /// For how many jiffies the timer was armed, and the least that it may have been: TCP_USER_TIMEOUT shortens a wait.
+    fn armed_for(&self, rto_jiffies: u64) -> (u64, u64) {
+        if self.user_timeout_ms == Some(0) {
+            return (rto_jiffies, rto_jiffies);
+        }
+        if self.state == tcp_state::SYN_SENT {
+            return (rto_jiffies, 1);
+        }
+        let shown = self.kernel.ms_to_jiffies(u64::from(self.last_sent_ms) + self.expires_ms);
+        let delay = shown.clamp(1, rto_jiffies);
+        (delay, delay.saturating_sub(3).max(1))
+    }
+
     /// `retrans_stamp`, computed back.
     fn start(&self, rto_jiffies: u32, rto_max_jiffies: u32) -> Moment {
         let kernel = self.kernel;
         let handshake = self.state == tcp_state::SYN_SENT;
         let (low, likely, high) = self.climbed(u64::from(rto_jiffies), u64::from(rto_max_jiffies));
-        // What has run of the current wait; the wheel lengthens each wait, the current one after `expires`.
-        let waited_ms = kernel.jiffies_to_ms(u64::from(rto_jiffies)).saturating_sub(self.expires_ms);
+        // What has run of the current wait. A SYN does not show it, and TCP_USER_TIMEOUT may have cut the wait.
+        let rest_of_rto = kernel.jiffies_to_ms(u64::from(rto_jiffies)).saturating_sub(self.expires_ms);
+        let waited_ms = if handshake { rest_of_rto } else { u64::from(self.last_sent_ms) };
+        let waited_least = if handshake && self.user_timeout_ms != Some(0) { 0 } else { waited_ms };
         let slack_ms = kernel.jiffies_to_ms(2) + 1;
         let mut longest_ms = waited_ms + high + slack_ms;
         let mut likely_ms = waited_ms + likely;
-        let mut shortest_ms = (waited_ms + low).saturating_sub(slack_ms);
+        let mut shortest_ms = (waited_least + low).saturating_sub(slack_ms);
         if let Some(recovery_ms) = self.recovery_ms {
             // `rto_stamp` is the first timeout; a SYN's stamp is its first sending, one wait before that.
             let (first, rounding) = if handshake { (1000, 130) } else { (0, 0) };

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// How late the timer softirq may be without the forecast being wrong. It covers a busy machine, not a stalled one.
-const LATE_MS: u64 = 10;
+const LATE_MS: u64 = 20;
 /// By how many jiffies `base->clk` may trail `jiffies` while expired timers wait for their softirq.
 const CLK_BEHIND_JIFFIES: u64 = 2;
 

@@ -86,6 +86,10 @@ impl TimerView {
             mono_ns: record.mono_ns,
             jiffies: record.jiffies,
             jiffies_error: 0,
+            on_tick: matches!(
+                timer,
+                Timer::Expired { in_handler: true, .. } | Timer::Armed { in_handler: true, .. }
+            ),
             state: sock.skc_state,
             timer,
             rto_jiffies: sock.icsk_rto,
@@ -157,22 +161,35 @@ fn armed(ty: RetransmitType, record: &Record, kernel: Kernel) -> Timer {
     let latest = restarted + 1 + pacing_jiffies(record, kernel);
     let pending = record.sock.icsk_pending;
     let head = record.seq == record.sock.snd_una && record.err == 0;
+    // `tcp_rearm_rto` may have armed it for less, and pacing for more: what is left of an RTO that began earlier.
+    let (delay, least_delay, in_handler) = (rto, 1, false);
     match ty {
-        RetransmitType::Tlp if record.err == 0 => {
-            Timer::Armed { earliest: restarted, likely: restarted, latest, delay: rto, in_handler: true }
-        }
+        RetransmitType::Tlp if record.err == 0 => Timer::Armed {
+            earliest: restarted,
+            likely: restarted,
+            latest,
+            delay,
+            least_delay: rto,
+            in_handler: true,
+        },
         // `tcp_xmit_retransmit_queue` restarts the timer when the head of the queue goes out again.
-        _ if pending == pending::RETRANS && head => {
-            Timer::Armed { earliest: restarted, likely: restarted, latest, delay: rto, in_handler: false }
-        }
+        _ if pending == pending::RETRANS && head => Timer::Armed {
+            earliest: restarted,
+            likely: restarted,
+            latest,
+            delay,
+            least_delay: rto,
+            in_handler,
+        },
         _ if pending == pending::RETRANS => {
-            let expires = record.sock.timer_expires.max(now + 1);
+            let likely = record.sock.timer_expires.max(now + 1);
             Timer::Armed {
-                earliest: expires.min(restarted),
-                likely: expires,
-                latest: expires.max(latest),
-                delay: rto,
-                in_handler: false,
+                earliest: likely.min(restarted),
+                likely,
+                latest: likely.max(latest),
+                delay,
+                least_delay,
+                in_handler,
             }
         }
         // A loss probe or a reordering timer comes first; only then the RTO is armed, from the probe, or from
@@ -180,12 +197,14 @@ fn armed(ty: RetransmitType, record: &Record, kernel: Kernel) -> Timer {
         _ => {
             let other = record.sock.timer_expires.max(now);
             let likely = if pending == pending::LOSS_PROBE { other + rto } else { restarted };
+            let latest = latest.max(other + rto + other.saturating_sub(now) / 4 + 1);
             Timer::Armed {
                 earliest: now + 1,
                 likely: likely.max(now + 1),
-                latest: latest.max(other + rto + other.saturating_sub(now) / 4 + 1),
-                delay: rto,
-                in_handler: false,
+                latest,
+                delay,
+                least_delay,
+                in_handler,
             }
         }
     }

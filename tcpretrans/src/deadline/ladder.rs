@@ -13,6 +13,9 @@ const THIN_LINEAR_RETRIES: u32 = 6;
 /// A ladder of more rungs than this (days of retransmitting every second) gets no forecast.
 const MAX_RUNGS: u32 = 10_000;
 
+/// After so many timeouts of which each may or may not be past TCP_USER_TIMEOUT we stop looking at each jiffy.
+const MAX_DOUBTS: u32 = 3;
+
 /// The variables that change from one timeout to the next.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rung {
@@ -60,10 +63,7 @@ pub(super) fn climb(view: &TimerView, aim: Aim, course: Course) -> Option<Ladder
         mono_ns: view.mono_ns,
         jiffies: view.jiffies,
         jiffies_error: view.jiffies_error,
-        on_tick: matches!(
-            view.timer,
-            Timer::Expired { in_handler: true, .. } | Timer::Armed { in_handler: true, .. }
-        ),
+        on_tick: view.on_tick,
         aim,
     };
     let thin_jiffies = match view.thin {
@@ -93,6 +93,7 @@ impl Climb<'_> {
         let mut firing = self.first(&mut rung);
         let next_rto = rung.rto;
         let mut earliest_ns = None;
+        let mut doubts = 0;
         for retransmissions in 0..MAX_RUNGS {
             let clock_ns = self.line.clock_ns(firing.runs);
             let hearing = Hearing {
@@ -110,6 +111,14 @@ impl Climb<'_> {
             }
             if verdict == Verdict::Dies {
                 let death_ns = Span { lo: earliest_ns.unwrap_or(clock_ns.lo), hi: clock_ns.hi };
+                return Some(Ladder { death_ns, knob, retransmissions, next_rto });
+            }
+            doubts += u32::from(verdict == Verdict::May && knob == Knob::TcpUserTimeout);
+            if doubts > MAX_DOUBTS {
+                let death_ns = Span {
+                    lo: earliest_ns.unwrap_or(clock_ns.lo),
+                    hi: self.user_timeout_ends(&rung)?.max(clock_ns.hi),
+                };
                 return Some(Ladder { death_ns, knob, retransmissions, next_rto });
             }
             if self.start_ns.is_none() {
@@ -135,7 +144,7 @@ impl Climb<'_> {
                 let mono_ns = self.view.mono_ns as i64;
                 self.arm(from, Span::point(mono_ns), rung.rto, in_handler)
             }
-            Timer::Armed { earliest, likely, latest, delay, in_handler } => {
+            Timer::Armed { earliest, likely, latest, delay, least_delay, in_handler } => {
                 let expires = match self.line.aim {
                     Aim::Likeliest => Span::point(likely),
                     Aim::Bounds => Span {
@@ -143,12 +152,24 @@ impl Climb<'_> {
                         hi: latest + self.view.jiffies_error,
                     },
                 };
-                // Bounds that are far apart may mean a nearer timer in a finer bucket.
-                let delay = Span { lo: delay.saturating_sub(expires.hi - expires.lo), hi: delay };
-                let delay = if self.line.aim == Aim::Likeliest { Span::point(delay.hi) } else { delay };
+                let delay = match self.line.aim {
+                    Aim::Likeliest => Span::point(delay),
+                    Aim::Bounds => Span { lo: least_delay, hi: delay },
+                };
                 self.line.fire(expires, delay, in_handler)
             }
         }
+    }
+
+    /// The last moment at which TCP_USER_TIMEOUT can strike: every wait is cut to end there, so only the wheel's
+    /// rounding of one RTO comes on top.
+    fn user_timeout_ends(&self, rung: &Rung) -> Option<i64> {
+        let user_timeout_ns = i64::from(self.view.user_timeout_ms?) * 1_000_000;
+        let ahead_ns = self.start_ns?.hi + user_timeout_ns - self.line.mono_ns as i64;
+        let tick = self.line.kernel.tick_ns() as i64;
+        let expires = self.line.jiffies.saturating_add_signed(ahead_ns.max(0) / tick + 3);
+        let firing = self.line.fire(Span::point(expires), Span::point(rung.rto), true);
+        Some(self.line.clock_ns(firing.runs).hi)
     }
 
     /// `retrans_stamp` of a retransmission at that time: cut to ms, or us.

@@ -60,7 +60,9 @@ pub enum Timer {
         latest: u64,
         /// For how many jiffies it was armed: this decides the timer wheel's granularity.
         delay: u64,
-        /// Armed by its own handler, as after a tail loss probe.
+        /// The least that the delay may have been.
+        least_delay: u64,
+        /// Armed by its own handler, as after a timeout or a tail loss probe.
         in_handler: bool,
     },
 }
@@ -87,6 +89,8 @@ pub struct TimerView {
     pub jiffies: u64,
     /// By how much `jiffies` may be off (0 where a probe read it).
     pub jiffies_error: u64,
+    /// The moment is itself a timer's firing, so it lies as near to its tick as the firings to come.
+    pub on_tick: bool,
     /// TCP state.
     pub state: u8,
     /// Where on the ladder.
@@ -104,7 +108,8 @@ pub struct TimerView {
     pub start: Option<Moment>,
     /// `tcp_usec_ts`: the kernel compares microseconds, and allows a jiffy for the timer.
     pub usec_ts: bool,
-    /// TCP_USER_TIMEOUT; 0 unset, `None` unknown.
+    /// TCP_USER_TIMEOUT; 0 unset, `None` unknown: it may then strike at each timeout (a long one may also grant more
+    /// time than `tcp_retries2`, which the forecast leaves out).
     pub user_timeout_ms: Option<u32>,
     /// TCP_SYNCNT; 0 unset.
     pub syn_retries: u8,

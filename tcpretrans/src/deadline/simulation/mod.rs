@@ -5,6 +5,7 @@
 
 mod buckets;
 mod properties;
+mod read_midway;
 mod requests;
 mod tcp;
 mod worked_examples;

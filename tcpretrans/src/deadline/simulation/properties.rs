@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tcpretrans_ebpf::tcp_state;
 
 /// `closest_call_ns` below which a jiffy, a late softirq or a cut-off ms may turn a verdict.
-fn too_close_to_call(set: &Setup, outcome: &Outcome) -> bool {
+pub(super) fn too_close_to_call(set: &Setup, outcome: &Outcome) -> bool {
     let tick_ns = 1_000_000_000 / u64::from(set.hz);
     outcome.closest_call_ns <= tick_ns + 2_000_000
 }
@@ -24,7 +24,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn connection()(
+    pub(super) fn connection()(
         hz in hz(),
         phase in 1u64 << 20..1 << 34,
         sub_jiffy_ns in 0u64..10_000_000,

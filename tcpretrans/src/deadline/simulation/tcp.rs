@@ -74,8 +74,22 @@ impl Setup {
     }
 }
 
+/// The socket while its timer waits, as `sock_diag` could show it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait {
+    pub since_ns: u64,
+    pub since_jiffies: u64,
+    pub icsk_timeout: u64,
+    pub icsk_rto: u32,
+    pub icsk_retransmits: u8,
+    pub icsk_backoff: u8,
+    /// `rto_stamp`
+    pub first_timeout_ms: u64,
+}
+
 /// What happened.
 pub struct Outcome {
+    pub waits: Vec<Wait>,
     /// Each retransmission as the probe would have reported it.
     pub events: Vec<(RetransmitType, Record)>,
     pub death_ns: u64,
@@ -362,6 +376,20 @@ impl Sock<'_> {
         true
     }
 
+    fn wait(&mut self) {
+        let first_timeout_ms =
+            self.out.waits.first().map_or(self.mstamp_us / 1000, |first| first.first_timeout_ms);
+        self.out.waits.push(Wait {
+            since_ns: self.now_ns,
+            since_jiffies: self.jiffies,
+            icsk_timeout: self.icsk_timeout,
+            icsk_rto: self.icsk_rto,
+            icsk_retransmits: self.icsk_retransmits,
+            icsk_backoff: self.icsk_backoff,
+            first_timeout_ms,
+        });
+    }
+
     /// `tcp_send_loss_probe`
     fn send_loss_probe(&mut self) {
         self.icsk_timeout = self.jiffies;
@@ -389,7 +417,14 @@ pub fn run(set: &Setup) -> Outcome {
         ssthresh: 0x7fff_ffff,
         rcv_tstamp: set.phase as u32,
         latency: 0,
-        out: Outcome { events: Vec::new(), death_ns: 0, sent_ns: 0, closest_call_ns: u64::MAX, timeouts: 0 },
+        out: Outcome {
+            waits: Vec::new(),
+            events: Vec::new(),
+            death_ns: 0,
+            sent_ns: 0,
+            closest_call_ns: u64::MAX,
+            timeouts: 0,
+        },
     };
     sock.now_ns = sock.origin_ns() + set.sub_jiffy_ns % sock.tick_ns();
     sock.mstamp_us = sock.now_ns / 1000;
@@ -434,6 +469,7 @@ pub fn run(set: &Setup) -> Outcome {
                         sock.out.death_ns = sock.now_ns;
                         return sock.out;
                     }
+                    sock.wait();
                 }
             }
         }

@@ -96,15 +96,15 @@ fn handshakes() {
         assert_ends(set, n, from, to);
     };
     // without linear timeouts: Linux before 6.5, or 0
-    syn(6, None, 6, 127.0, 131.2);
-    syn(5, Some(0), 5, 63.0, 65.6);
+    syn(6, None, 6, 127.0, 132.0);
+    syn(5, Some(0), 5, 63.0, 66.0);
     syn(2, None, 2, 7.0, 7.35);
     syn(1, None, 1, 3.0, 3.15);
     // the count wins, or the time does
     syn(6, Some(4), 10, 131.0, 135.4);
-    syn(5, Some(4), 9, 67.0, 69.5);
+    syn(5, Some(4), 9, 67.0, 70.0);
     syn(3, Some(4), 7, 19.0, 19.8);
-    syn(2, Some(4), 6, 7.0, 7.6);
+    syn(2, Some(4), 5, 7.0, 7.6);
     syn(1, Some(4), 2, 3.0, 3.2);
     // [LIVE] r = 1, one linear timeout: two retransmissions
     syn(1, Some(1), 2, 4.0, 4.2);
