@@ -18,13 +18,22 @@
 pub mod clock;
 pub mod errno;
 pub mod json;
+pub mod log_file;
+pub mod outage;
+pub mod rotation;
 pub mod state_name;
+pub mod stream;
 pub mod summary;
+pub mod whole_lines;
 
 #[cfg(test)]
 pub(crate) mod sample_events;
 
 pub use clock::Clock;
+pub use json::JsonSink;
+pub use log_file::LogFile;
+pub use rotation::Rotation;
+pub use stream::Stream;
 pub use summary::Totals;
 
 use std::io;
@@ -66,6 +75,9 @@ pub enum SinkError {
     /// The reader has gone, as `head` does.
     #[error("nobody reads the output any more")]
     Closed,
+    /// An event that is no JSON; none is.
+    #[error("cannot encode an event: {0}")]
+    Encode(#[from] serde_json::Error),
     /// It cannot be written now.
     #[error("cannot {doing} {place}: {source}; {hint}")]
     Outage {

@@ -26,7 +26,7 @@ impl Totals {
             What::Recovered(_) => self.end.recovered += 1,
             What::Closed(closed) => *self.end.closed.entry(closed.cause).or_default() += 1,
             What::Lost(lost) => *self.end.lost.entry(lost.place).or_default() += lost.records,
-            What::Start(_) | What::Observation(_) | What::End(_) => {}
+            What::Start(_) | What::InBackoff(_) | What::Observation(_) | What::End(_) => {}
         }
     }
 
