@@ -23,6 +23,8 @@ pub mod outage;
 pub mod rotation;
 pub mod state_name;
 pub mod stream;
+pub mod summary;
+pub mod table;
 pub mod whole_lines;
 
 #[cfg(test)]
@@ -33,6 +35,8 @@ pub use json::JsonSink;
 pub use log_file::LogFile;
 pub use rotation::Rotation;
 pub use stream::Stream;
+pub use summary::{Totals, summary};
+pub use table::TableSink;
 
 use std::io;
 
