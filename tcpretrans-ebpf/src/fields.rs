@@ -1,7 +1,7 @@
 //! The one table of what is read from the kernel's socket structures.
 //!
 //! Rust emits no CO-RE relocations, so the loader looks each field up in the running kernel's BTF and
-//! hands the programs an [`Offsets`] as frozen read-only data; the verifier folds it to constants and
+//! hands the programs an [`SnapshotOffsets`] as frozen read-only data; the verifier folds it to constants and
 //! checks every load against the same BTF. This file is the only place where a field's name, its home
 //! by kernel version and its wire type meet. To read one more field, add one line here.
 //!
@@ -30,7 +30,7 @@ pub enum Form {
 /// One row of the table: where the loader finds a field in BTF.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// The wire name, which is also the name in [`Offsets`].
+    /// The wire name, which is also the name in [`SnapshotOffsets`].
     pub name: &'static str,
     /// How it is loaded.
     pub form: Form,

@@ -27,11 +27,13 @@ pub enum Kind {
     ErrorReport = 7,
     /// The tracer's own `listen()`: proves that records flow, and shows HZ in `icsk_rto`.
     Calibrate = 8,
+    /// A socket that was in trouble before the trace began (`bpf_iter_tcp`).
+    Seed = 9,
 }
 
 impl Kind {
     /// How many kinds there are; counters have one place for each.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 
     /// All kinds in the order of their numbers.
     pub const ALL: [Kind; Self::COUNT as usize] = [
@@ -44,6 +46,7 @@ impl Kind {
         Kind::Destroy,
         Kind::ErrorReport,
         Kind::Calibrate,
+        Kind::Seed,
     ];
 }
 

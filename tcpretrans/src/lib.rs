@@ -3,8 +3,13 @@
 //! One way through the house: `kernel` (programs, ring buffer) -> records (`tcpretrans_ebpf::Record`) ->
 //! `flow` (correlation: pure, no I/O, no clock) -> `event` -> `sink` (table, JSON Lines).
 
+pub mod cli;
+pub mod deadline;
+pub mod doctor;
 pub mod event;
 pub mod filter;
 pub mod flow;
 pub mod kernel;
+pub mod live;
+pub mod owner;
 pub mod sink;

@@ -1,3 +1,7 @@
 //! The command `tcpretrans`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tcpretrans::cli::run(tcpretrans::live::run)
+}

@@ -1,3 +1,120 @@
 //! `cargo xtask`: see `cargo xtask --help`.
 
-fn main() {}
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use xtask::{
+    ebpf::{
+        self, check, install,
+        toolchain::{self, Route, Toolchain},
+    },
+    lab, suite, tracer_run, workspace,
+};
+
+/// The project's own commands.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the tracer and run it, with sudo only if needed: `cargo xtask run -- --port 443`
+    Run {
+        /// The tracer's own options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run every test and check that this machine can run; CI runs the same
+    Test(TestOptions),
+    Lab(lab::command::Args),
+    /// Build the BPF object from source, and put it and its manifest where they are committed
+    BuildEbpf {
+        #[command(flatten)]
+        toolchain: ToolchainOptions,
+    },
+    /// Fail if the committed BPF object does not come from the sources beside it
+    CheckEbpf {
+        #[command(flatten)]
+        toolchain: ToolchainOptions,
+        /// Where other tools gave other bytes, put the rebuilt object in place of the committed one
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Tell which BPF toolchain this machine has, or how to get one
+    BpfToolchain {
+        #[command(flatten)]
+        toolchain: ToolchainOptions,
+    },
+}
+
+#[derive(clap::Args)]
+struct ToolchainOptions {
+    /// Only this toolchain [default: Debian's, else rustup's]
+    #[arg(long)]
+    toolchain: Option<Route>,
+    /// Install Debian's packages and bpf-linker where they are missing
+    #[arg(long)]
+    install: bool,
+}
+
+impl ToolchainOptions {
+    fn find(&self) -> Result<Toolchain> {
+        if self.install { install::find_or_install(self.toolchain) } else { toolchain::find(self.toolchain) }
+    }
+}
+
+#[derive(clap::Args)]
+struct TestOptions {
+    /// Leave out the live tests, which need root
+    #[arg(long)]
+    no_live: bool,
+    /// Run nothing but the live tests, or those whose names contain FILTER
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
+    live: Option<String>,
+    /// How many live tests run at once
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
+    live_threads: u16,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::Test(options) => suite::run(&suite::Selection {
+            without_live: options.no_live,
+            only_live: options.live.is_some(),
+            live_filter: options.live.filter(|filter| !filter.is_empty()),
+            live_threads: options.live_threads.into(),
+        })?,
+        Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
+        Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,
+        Command::BpfToolchain { toolchain } => println!("{}", toolchain.find()?),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_ebpf(options: &ToolchainOptions, replace: bool) -> Result<()> {
+    match options.find() {
+        Ok(toolchain) => check::check(Some(&toolchain), replace).map(drop),
+        Err(missing) if workspace::is_ci() => bail!(missing),
+        Err(missing) => {
+            check::check(None, replace)?;
+            println!("nothing was rebuilt: {missing:#}");
+            Ok(())
+        }
+    }
+}

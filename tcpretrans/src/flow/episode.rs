@@ -3,7 +3,7 @@
 use tcpretrans_ebpf::Record;
 
 use super::seq::SeqNum;
-use crate::event::{Deadline, Recovered, RecoveredBy, RetransmitType};
+use crate::event::{Recovered, RecoveredBy, RetransmitType};
 
 /// An episode that is not over.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,6 @@ pub struct Episode {
     pub retries1_told: bool,
     /// `--warn-at` was announced.
     pub deadline_told: bool,
-    /// The last forecast.
-    pub deadline: Option<Deadline>,
 }
 
 impl Episode {
@@ -49,7 +47,24 @@ impl Episode {
             dsack_dups: record.sock.dsack_dups,
             retries1_told: false,
             deadline_told: false,
-            deadline: None,
+        }
+    }
+
+    /// Takes over an episode that was on before the trace began. `retrans_stamp` is when its first retransmission
+    /// went, on the kernel's millisecond clock (microseconds with `tcp_usec_ts`).
+    pub fn resume(&mut self, record: &Record) {
+        let sock = &record.sock;
+        self.only_tlp = false;
+        self.max_backoff = self.max_backoff.max(u32::from(sock.icsk_retransmits));
+        self.high_seq = SeqNum(sock.snd_nxt);
+        self.undo_marked |= sock.undo_marker != 0;
+        if sock.retrans_stamp != 0 {
+            let elapsed_ns = if sock.tcp_usec_ts == 1 {
+                u64::from(((record.mono_ns / 1_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000
+            } else {
+                u64::from(((record.mono_ns / 1_000_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000_000
+            };
+            self.started_ns = record.mono_ns.saturating_sub(elapsed_ns);
         }
     }
 

@@ -98,7 +98,7 @@ impl Btf {
     /// # Errors
     /// A phrase saying what is wrong with it.
     pub fn parse(data: Vec<u8>) -> Result<Btf, &'static str> {
-        const MAGIC: u16 = 0xeB9F;
+        const MAGIC: u16 = 0xeb9f;
         let word = |at: usize| read_u32(&data, at).ok_or("it is cut short");
         if data.len() < 24 {
             return Err("it is cut short");
@@ -148,7 +148,7 @@ impl Btf {
                 btf.structs.entry(name).or_default().push(id);
             }
             let shown = btf.string(name);
-            // Of the 60,000 functions only helpers are ever asked for; indexing all would take most of the time.
+            // Of the 60,000 functions only BPF's are ever asked for; indexing all would take most of the time.
             if kind != FUNC || shown.starts_with("bpf_") {
                 // Types and functions may share a name.
                 let key = format!("{}{shown}", kind_prefix(kind));
@@ -262,8 +262,8 @@ impl Btf {
         None
     }
 
-    /// Does the kernel have this BPF helper (`bpf_...`)?
-    pub fn has_helper(&self, name: &str) -> bool {
+    /// Does the kernel have this function of the BPF subsystem (`bpf_...`)?
+    pub fn has_bpf_function(&self, name: &str) -> bool {
         self.named(FUNC, name).is_some()
     }
 

@@ -115,6 +115,8 @@ pub struct Features {
     pub reset_reason: bool,
     /// Tracing programs may ask for the socket's cookie (5.12).
     pub socket_cookie: bool,
+    /// The kernel can walk its sockets for us (`bpf_iter_tcp`, 5.9).
+    pub seed: bool,
     /// `enum sk_rst_reason`: numbers shift between versions.
     pub reset_reasons: HashMap<u32, String>,
 }
@@ -156,7 +158,8 @@ impl Features {
         Ok(Features {
             retransmit_err: has_args("tcp_retransmit_skb", 3),
             reset_reason: has_args("tcp_send_reset", 3),
-            socket_cookie: btf.has_helper("bpf_get_socket_ptr_cookie"),
+            socket_cookie: btf.has_bpf_function("bpf_get_socket_ptr_cookie"),
+            seed: btf.has_bpf_function("bpf_iter_tcp"),
             reset_reasons: btf.enum_names("sk_rst_reason", "SK_RST_REASON_"),
             tracepoints,
             snapshot_offsets,

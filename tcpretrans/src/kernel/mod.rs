@@ -1,6 +1,10 @@
 //! Everything that touches the running kernel: its types, the programs, the ring, sockets, owners.
 
 pub mod btf;
+pub mod cgroup;
 pub mod features;
 pub mod filter_maps;
+pub mod hz;
+pub mod netns;
+pub mod privileges;
 pub mod programs;

@@ -11,7 +11,7 @@ use aya::{
         Array, HashMap, MapData, PerCpuArray, RingBuf,
         lpm_trie::{Key, LpmTrie},
     },
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, Iter, ProgramError, iter::IterLink, tp_btf::BtfTracePointLinkId},
 };
 use tcpretrans_ebpf::{
     Kind, Place,
@@ -21,6 +21,7 @@ use tcpretrans_ebpf::{
 use super::{
     features::{Features, TRACEPOINTS, UnsupportedKernel},
     filter_maps::KernelFilter,
+    hz,
 };
 
 /// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
@@ -28,6 +29,9 @@ use super::{
 static OBJECT: &[u8] = include_bytes_aligned!("../../bpf/tcpretrans-bpfel.o");
 #[cfg(target_endian = "big")]
 compile_error!("the committed BPF object is little-endian; no big-endian machine was ever tried");
+
+/// The program that looks at the sockets that were there before the trace.
+const SEED: &str = "tcp_seed";
 
 /// Default size of the ring buffer, bytes: some 8,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
@@ -99,12 +103,12 @@ pub struct Programs {
     ebpf: Ebpf,
     sent: PerCpuArray<MapData, u64>,
     lost: PerCpuArray<MapData, u64>,
-    attached: Vec<&'static str>,
+    links: Vec<(&'static str, BtfTracePointLinkId)>,
 }
 
 impl std::fmt::Debug for Programs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Programs({:?})", self.attached)
+        write!(f, "Programs({:?})", self.links)
     }
 }
 
@@ -131,7 +135,7 @@ impl Programs {
         let has_reason = u32::from(features.reset_reason);
         let has_cookie = u32::from(features.socket_cookie);
         let all_closes = u32::from(settings.all_closes);
-        let tgid = std::process::id();
+        let mark_ms = hz::mark_ms();
         let wake_bytes = settings.ring_bytes / 4;
         let log_level = if settings.verbose { u8::MAX } else { 0 };
 
@@ -144,7 +148,7 @@ impl Programs {
             .override_global("SEND_RESET_HAS_REASON", &has_reason, true)
             .override_global("HAS_COOKIE_HELPER", &has_cookie, true)
             .override_global("ALL_CLOSES", &all_closes, true)
-            .override_global("TRACER_TGID", &tgid, true)
+            .override_global("CALIBRATION_MARK_MS", &mark_ms, true)
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", settings.ring_bytes)
@@ -157,38 +161,68 @@ impl Programs {
         let events =
             RingBuf::try_from(events).map_err(|source| AttachError::Map { map: "EVENTS", source })?;
 
-        let mut attached = Vec::new();
+        let mut loaded = Vec::new();
         for tracepoint in TRACEPOINTS {
             let name = tracepoint.name;
             if !features.has(name) {
                 continue;
             }
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(name)
-                .ok_or(AttachError::Incomplete(name))?
+            tracepoint_program(&mut ebpf, name)?
+                .load(name, &kernel_btf)
+                .map_err(|source| AttachError::Program { what: "load", program: name, source })?;
+            loaded.push(name);
+        }
+        if features.seed {
+            let program: &mut Iter = ebpf
+                .program_mut(SEED)
+                .ok_or(AttachError::Incomplete(SEED))?
                 .try_into()
-                .map_err(|source| AttachError::Program { what: "find", program: name, source })?;
-            program.load(name, &kernel_btf).map_err(|source| AttachError::Program {
+                .map_err(|source| AttachError::Program { what: "find", program: SEED, source })?;
+            program.load("tcp", &kernel_btf).map_err(|source| AttachError::Program {
                 what: "load",
-                program: name,
+                program: SEED,
                 source,
             })?;
-            attached.push(name);
         }
         // Attached last and together, so that no program runs before all were accepted.
-        for &name in &attached {
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(name)
-                .ok_or(AttachError::Incomplete(name))?
-                .try_into()
-                .map_err(|source| AttachError::Program { what: "find", program: name, source })?;
-            program.attach().map_err(|source| AttachError::Program {
-                what: "attach",
-                program: name,
-                source,
-            })?;
+        let mut links = Vec::new();
+        for name in loaded {
+            let link = tracepoint_program(&mut ebpf, name)?
+                .attach()
+                .map_err(|source| AttachError::Program { what: "attach", program: name, source })?;
+            links.push((name, link));
         }
-        Ok((Programs { ebpf, sent, lost, attached }, events))
+        Ok((Programs { ebpf, sent, lost, links }, events))
+    }
+
+    /// Detaches all programs. The counters stay readable.
+    ///
+    /// # Errors
+    /// [`AttachError::Program`] if the kernel refuses, which it never should.
+    pub fn detach(&mut self) -> Result<(), AttachError> {
+        for (name, link) in std::mem::take(&mut self.links) {
+            tracepoint_program(&mut self.ebpf, name)?
+                .detach(link)
+                .map_err(|source| AttachError::Program { what: "detach", program: name, source })?;
+        }
+        Ok(())
+    }
+
+    /// An iterator over the TCP sockets of the calling thread's network namespace. Reading it to its end puts a
+    /// `Kind::Seed` record for each one in trouble into the ring.
+    ///
+    /// # Errors
+    /// [`AttachError`] if the kernel refuses it.
+    pub fn seed_link(&mut self) -> Result<IterLink, AttachError> {
+        let error = |what| move |source| AttachError::Program { what, program: SEED, source };
+        let program: &mut Iter = self
+            .ebpf
+            .program_mut(SEED)
+            .ok_or(AttachError::Incomplete(SEED))?
+            .try_into()
+            .map_err(error("find"))?;
+        let id = program.attach().map_err(error("attach"))?;
+        program.take_link(id).map_err(error("attach"))
     }
 
     /// The object, for its log.
@@ -230,6 +264,16 @@ impl Programs {
         }
         total
     }
+}
+
+fn tracepoint_program<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut BtfTracePoint, AttachError> {
+    ebpf.program_mut(name)
+        .ok_or(AttachError::Incomplete(name))?
+        .try_into()
+        .map_err(|source| AttachError::Program { what: "find", program: name, source })
 }
 
 fn counters(ebpf: &mut Ebpf, name: &'static str) -> Result<PerCpuArray<MapData, u64>, AttachError> {

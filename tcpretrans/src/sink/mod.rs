@@ -40,7 +40,12 @@ pub use table::TableSink;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Event, Lost, LostWhere, What};
+
+/// Is it the news of events that an output lost?
+fn tells_of_lost_output(event: &Event) -> bool {
+    matches!(event.what, What::Lost(Lost { place: LostWhere::Output, .. }))
+}
 
 /// A place that events go to.
 ///

@@ -16,6 +16,10 @@ use crate::event::Closed;
 pub fn closed(state: &FlowState, closing: &Closing, config: &Config) -> Closed {
     let record = &closing.record;
     let verdict = verdict::of(state, closing, config);
+    let lifetime_ms =
+        (record.born_ns != 0).then(|| record.mono_ns.saturating_sub(record.born_ns) / 1_000_000);
+    // Jiffies round: a connection that never heard anything was not silent longer than it lived.
+    let silent_ms = silent_ms(record, config.hz).map(|ms| ms.min(lifetime_ms.unwrap_or(ms)));
     let mut closed = Closed {
         cause: verdict.cause,
         who: verdict.who,
@@ -26,8 +30,8 @@ pub fn closed(state: &FlowState, closing: &Closing, config: &Config) -> Closed {
         segs: state.segs,
         unacked_bytes: retransmission::unacked_bytes(record),
         unsent_bytes: retransmission::unsent_bytes(record),
-        lifetime_ms: (record.born_ns != 0).then(|| record.mono_ns.saturating_sub(record.born_ns) / 1_000_000),
-        silent_ms: silent_ms(record, config.hz),
+        lifetime_ms,
+        silent_ms,
         predicted_at_ns: state.predicted_at_ns,
         note: String::new(),
     };

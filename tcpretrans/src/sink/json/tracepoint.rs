@@ -2,7 +2,7 @@
 
 use tcpretrans_ebpf::Kind;
 
-/// The tracepoint's name in the kernel; the tracer's own calibration has none.
+/// The tracepoint's name in the kernel; the tracer's own calibration and its first look at the sockets have none.
 pub fn name(kind: Kind) -> &'static str {
     match kind {
         Kind::Retransmit => "tcp_retransmit_skb",
@@ -14,6 +14,7 @@ pub fn name(kind: Kind) -> &'static str {
         Kind::Destroy => "tcp_destroy_sock",
         Kind::ErrorReport => "inet_sk_error_report",
         Kind::Calibrate => "calibrate",
+        Kind::Seed => "tcp_seed",
     }
 }
 

@@ -14,7 +14,7 @@ use std::{fs::File, io};
 use jiff::tz::TimeZone;
 use terminal_size::{Height, Width, terminal_size};
 
-use super::{Clock, Sink, SinkError, stream::Stream, whole_lines::Target};
+use super::{Clock, Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target};
 use crate::event::{Event, What};
 pub use layout::Layout;
 pub use row::row;
@@ -88,7 +88,7 @@ impl<T: Target> TableSink<T> {
             let style = anstyle::Style::new().bold();
             let line = if self.layout.colour { format!("{style}{header}{style:#}\n") } else { header + "\n" };
             self.since_header = Some(0);
-            self.out.push(line.as_bytes())?;
+            self.out.push_aside(line.as_bytes())?;
         }
         Ok(())
     }
@@ -104,7 +104,11 @@ impl<T: Target> Sink for TableSink<T> {
         self.header_if_due()?;
         line.push('\n');
         self.since_header = self.since_header.map(|lines| lines + 1);
-        self.out.push(line.as_bytes())
+        if tells_of_lost_output(event) {
+            self.out.push_aside(line.as_bytes())
+        } else {
+            self.out.push(line.as_bytes())
+        }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

@@ -60,6 +60,7 @@ fn kind_name(what: &What) -> &'static str {
     match what {
         What::Start(_) => "start",
         What::Retransmit(_) => "retransmit",
+        What::InBackoff(_) => "in_backoff",
         What::Threshold(threshold) => match threshold.name {
             crate::event::ThresholdName::Retries1 => "retries1",
             crate::event::ThresholdName::Deadline => "deadline",

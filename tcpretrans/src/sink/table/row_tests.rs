@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::{
-    event::{Closed, Deadline, Flow, RetransmitType, SendError},
+    event::{Closed, Deadline, Flow, InBackoff, RetransmitType, SendError},
     sink::sample_events as sample,
 };
 
@@ -111,12 +111,35 @@ fn colour_wraps_the_line_and_changes_nothing_in_it() {
 }
 
 #[test]
+fn a_flow_that_was_in_trouble_before_the_trace_began() {
+    let flow = InBackoff {
+        state: tcpretrans_ebpf::tcp_state::ESTABLISHED,
+        retransmits: 6,
+        backoff: 6,
+        rto_ms: 13_056,
+        since_ms: Some(12_852),
+        total_retrans: 7,
+        unacked_bytes: 14_480,
+        deadline: Some(sample::deadline()),
+        episode: 1,
+    };
+    let event = sample::event(sample::ipv4_flow(), What::InBackoff(Box::new(flow)));
+    let line = |width| row(&event, &at(width), &sample::CLOCK).unwrap();
+    assert!(line(100).ends_with("java/1234 dies in 15m37s, 15 tries left"), "{}", line(100));
+    assert!(
+        line(160).ends_with("in trouble for 12s: 6 RTOs so far, waiting 13s; dies in 15m37s, 15 tries left"),
+        "{}",
+        line(160)
+    );
+}
+
+#[test]
 fn the_end_in_one_line() {
     let mut totals = crate::sink::Totals::default();
     for event in sample::one_of_each() {
         totals.count(&event);
     }
-    let end = What::End(Box::new(totals.into_end(30_200, 40, 23)));
+    let end = What::End(Box::new(totals.into_end(30_200)));
     let event = Event { mono_ns: sample::NOW_NS, flow: None, what: end };
     assert_eq!(
         row(&event, &at(100), &sample::CLOCK).unwrap(),

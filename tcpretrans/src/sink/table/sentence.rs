@@ -9,7 +9,10 @@ use super::{
     layout::{Column, Layout},
 };
 use crate::{
-    event::{Closed, Deadline, End, Lost, LostWhere, Recovered, Retransmit, Threshold, ThresholdName, What},
+    event::{
+        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, Retransmit, Threshold, ThresholdName,
+        What,
+    },
     sink::{Clock, errno},
 };
 
@@ -87,12 +90,25 @@ fn fitting(mut text: String, parts: impl IntoIterator<Item = (&'static str, Stri
 pub fn sentence(what: &What, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> Option<String> {
     match what {
         What::Threshold(threshold) => Some(of_threshold(threshold, now_ns, clock, layout, room)),
+        What::InBackoff(flow) => Some(of_in_backoff(flow, now_ns, clock, layout, room)),
         What::Recovered(recovered) => Some(of_recovered(recovered, room)),
         What::Closed(closed) => Some(of_closed(closed, room)),
         What::Lost(lost) => Some(of_lost(*lost)),
         What::End(end) => Some(of_end(end)),
         What::Start(_) | What::Retransmit(_) | What::Observation(_) => None,
     }
+}
+
+fn of_in_backoff(flow: &InBackoff, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {
+    let since = flow.since_ms.map(|ms| format!(" for {}", duration(ms))).unwrap_or_default();
+    let rtos = counted(flow.retransmits.into(), "RTO", "RTOs");
+    let waiting = format!("in trouble{since}: {rtos} so far, waiting {}", duration(flow.rto_ms));
+    let Some(deadline) = &flow.deadline else { return waiting };
+    let forms = deadline_forms(deadline, now_ns, clock, layout);
+    let both = forms.iter().map(|form| format!("{waiting}; {form}"));
+    // Where there is no room for both, when it dies matters more.
+    let either = both.chain(forms.iter().skip(2).cloned()).find(|text| text.width() <= room);
+    either.unwrap_or_else(|| forms[5].clone())
 }
 
 fn of_threshold(threshold: &Threshold, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {

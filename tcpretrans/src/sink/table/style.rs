@@ -39,6 +39,8 @@ impl Look {
         match &event.what {
             What::Retransmit(retransmit) => of_retransmit(retransmit),
             What::Threshold(_) => Look::Alarm,
+            What::InBackoff(flow) if flow.retransmits >= DEEP => Look::Alarm,
+            What::InBackoff(_) => Look::Notice,
             What::Recovered(_) => Look::Good,
             What::Closed(closed) => of_closed(closed),
             What::Lost(lost) if lost.place == LostWhere::Recursion => Look::Notice,

@@ -1,0 +1,33 @@
+//! Sockets that were in trouble before the trace began: one pass over a network namespace's sockets.
+
+use aya_ebpf::programs::BtfTracePointContext;
+use tcpretrans_ebpf::{Kind, tcp_state};
+
+use super::{load, settings::snap, socket, tracepoints::emit};
+
+/// `bpf_iter_tcp(meta, sk_common, uid)`: runs in the reader's context, once for each socket.
+///
+/// A socket is in trouble if a retransmission timer has expired without an answer since.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "iter/tcp_seed")]
+pub fn tcp_seed(ctx: *mut core::ffi::c_void) -> i32 {
+    let ctx = BtfTracePointContext::new(ctx);
+    let sk: *const u8 = ctx.arg(1);
+    if sk.is_null() || socket::is_mini(unsafe { load::fixed::<u8>(sk, snap!(skc_state)) }) {
+        return 0;
+    }
+    let tp = socket::tcp_sock(sk);
+    if tp.is_null() {
+        return 0;
+    }
+    unsafe {
+        let state = load::fixed::<u8>(tp, snap!(skc_state));
+        let unanswered = load::fixed::<u8>(tp, snap!(icsk_retransmits));
+        if unanswered == 0 || state == tcp_state::LISTEN || state == tcp_state::CLOSE {
+            return 0;
+        }
+        let tuple = socket::tuple_of(tp);
+        emit(&ctx, Kind::Seed, tp, &tuple, |_| {});
+    }
+    0
+}

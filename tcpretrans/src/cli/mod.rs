@@ -1,0 +1,75 @@
+//! The command line: from arguments to a [`Config`], and from results to exit codes.
+
+pub mod args;
+pub mod config;
+pub mod exit;
+pub mod manual;
+pub mod quantity;
+pub mod selection;
+pub mod usage;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+
+use crate::doctor;
+use args::{Command, CommandLine};
+use exit::Exit;
+use usage::UsageError;
+
+pub use config::Config;
+
+/// Runs the command line of this process. `live` traces.
+pub fn run(live: impl FnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match dispatch(&arguments, live) {
+        Ok(code) => code,
+        Err(error) => {
+            let exit = exit::exit_of(&error);
+            if exit != Exit::Done {
+                // Nobody may be reading standard error either.
+                let _ = writeln!(io::stderr(), "tcpretrans: {}", exit::sentence(&error));
+            }
+            exit.into()
+        }
+    }
+}
+
+fn dispatch(
+    arguments: &[OsString],
+    live: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let line = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line,
+        // `--help` and `--version` are no errors.
+        Err(help) if !help.use_stderr() => {
+            help.print().context("cannot write to standard output")?;
+            return Ok(Exit::Done.into());
+        }
+        Err(error) => return Err(UsageError::syntax(&error).into()),
+    };
+    match line.command {
+        None => {
+            let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+            live(Config::from_args(&line.live, command)?)
+        }
+        Some(Command::Doctor(options)) => doctor::run(options.format),
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);
+            print(&script)
+        }
+        Some(Command::Man) => print(&manual::page()?),
+    }
+}
+
+fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to standard output")?;
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,127 @@
+//! What retry counts mean in time: the kernel's limits are counts that it turns into time budgets.
+
+/// `tcp_model_timeout`: the time that `retries` retransmissions take if the first RTO is `base_ms` and every next
+/// one doubles up to `rto_max_ms`, ms.
+pub fn model_ms(retries: u64, base_ms: u64, rto_max_ms: u64) -> u64 {
+    let threshold = u64::from((rto_max_ms / base_ms).max(1).ilog2());
+    if retries <= threshold {
+        ((2 << retries) - 1) * base_ms
+    } else {
+        ((2 << threshold) - 1) * base_ms + (retries - threshold) * rto_max_ms
+    }
+}
+
+/// TCP_RTO_MIN: the model's base whatever the real minimum is.
+pub const DATA_BASE_MS: u64 = 200;
+/// TCP_TIMEOUT_INIT: the base before a connection is established.
+pub const SYN_BASE_MS: u64 = 1000;
+
+/// When an unanswered connect() fails, ms, and after how many retransmissions of the SYN. `tcp_write_timeout`:
+/// given up at the first expiry at which the count is exhausted (linear timeouts included) or the modelled time
+/// of the retries alone has passed.
+pub fn connect_ms(retries: u64, linear: u64, rto_max_ms: u64) -> (u64, u64) {
+    let model = model_ms(retries, SYN_BASE_MS, rto_max_ms);
+    let (mut now, mut rto, mut sent) = (0, SYN_BASE_MS, 0);
+    loop {
+        now += rto;
+        if sent >= retries + linear || sent > 0 && now >= model {
+            return (now, sent);
+        }
+        sent += 1;
+        if sent > linear {
+            rto = (2 * rto).min(rto_max_ms);
+        }
+    }
+}
+
+/// When an unanswered SYN-ACK is given up, ms: `timeout << num_timeout`, capped (`reqsk_timer_handler`).
+pub fn synack_ms(retries: u64) -> u64 {
+    const CAP_MS: u64 = 120_000;
+    (0..=retries).map(|n| (SYN_BASE_MS << n.min(8)).min(CAP_MS)).sum()
+}
+
+/// A time for people: `0.6 s`, `924.6 s (15 min 25 s)`.
+pub fn shown(ms: u64) -> String {
+    let seconds = ms.div_ceil(1000);
+    let short = if ms.is_multiple_of(1000) {
+        format!("{} s", ms / 1000)
+    } else {
+        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+    };
+    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours == 0 && minutes < 2 {
+        return short;
+    }
+    let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number} {unit}"))
+        .collect();
+    format!("{short} ({})", parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_the_kernels_model() {
+        // tcp_model_timeout by hand, base 200 ms, cap 120 s.
+        for (retries, ms) in [
+            (0, 200),
+            (1, 600),
+            (3, 3000),
+            (4, 6200),
+            (5, 12_600),
+            (6, 25_400),
+            (8, 102_200),
+            (10, 324_600),
+            (15, 924_600),
+        ] {
+            assert_eq!(model_ms(retries, DATA_BASE_MS, 120_000), ms, "{retries}");
+        }
+        for (rto_max_ms, ms) in
+            [(1000, 14_400), (5000, 61_200), (10_000, 112_600), (30_000, 291_000), (60_000, 522_000)]
+        {
+            assert!(model_ms(15, DATA_BASE_MS, rto_max_ms).abs_diff(ms) <= 400, "{rto_max_ms}");
+        }
+    }
+
+    #[test]
+    fn connect_knows_linear_timeouts() {
+        // (retries, linear): (seconds until ETIMEDOUT, SYNs sent again), observed on real kernels.
+        for ((retries, linear), expected) in [
+            ((6, 0), (127, 6)),
+            ((5, 0), (63, 5)),
+            ((3, 0), (15, 3)),
+            ((2, 0), (7, 2)),
+            ((1, 0), (3, 1)),
+            ((6, 4), (131, 10)),
+            ((5, 4), (67, 9)),
+            ((3, 4), (19, 7)),
+            ((2, 4), (7, 5)),
+            ((1, 4), (3, 2)),
+            ((1, 1), (4, 2)),
+        ] {
+            let (ms, sent) = connect_ms(retries, linear, 120_000);
+            assert_eq!((ms / 1000, sent), expected, "tcp_syn_retries={retries}, linear {linear}");
+        }
+    }
+
+    #[test]
+    fn synack_doubles() {
+        assert_eq!(synack_ms(5), 63_000);
+        assert_eq!(synack_ms(0), 1000);
+        assert_eq!(synack_ms(255), 127_000 + 249 * 120_000);
+    }
+
+    #[test]
+    fn shows_long_times_twice() {
+        assert_eq!(shown(600), "0.6 s");
+        assert_eq!(shown(63_000), "63 s");
+        assert_eq!(shown(120_000), "120 s (2 min)");
+        assert_eq!(shown(924_600), "924.6 s (15 min 25 s)");
+        assert_eq!(shown(7_875_000), "7875 s (2 h 11 min 15 s)");
+    }
+}

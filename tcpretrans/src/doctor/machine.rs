@@ -1,0 +1,207 @@
+//! What kernel, privileges and BTF say, before anything is loaded.
+
+use std::fs;
+
+use super::{
+    findings::{Item, Section, State},
+    losses,
+};
+use crate::kernel::{
+    btf::{self, Btf},
+    cgroup::Hierarchy,
+    features::{Features, TRACEPOINTS},
+    privileges::{CannotTrace, Standing, capability},
+};
+
+/// The kernel's release; `unknown` without /proc.
+pub fn release() -> String {
+    fs::read_to_string("/proc/sys/kernel/osrelease")
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// The kernel and this process's rights.
+pub fn foundations(standing: &Standing) -> Section {
+    let mut items = vec![btf_item(standing)];
+    let obstacles = standing.obstacles();
+    let told = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
+    items.push(match told(|obstacle| matches!(obstacle, CannotTrace::Lockdown)) {
+        Some(obstacle) => Item::new("lockdown", State::Missing, obstacle.to_string()),
+        None => Item::new("lockdown", State::Ok, standing.lockdown.name()),
+    });
+    let privileges = |obstacle: &CannotTrace| {
+        matches!(obstacle, CannotTrace::Privileges { .. } | CannotTrace::UserNamespace)
+    };
+    items.push(match told(privileges) {
+        Some(obstacle) => Item::new("privileges", State::Missing, obstacle.to_string()),
+        None if standing.capabilities.is_none() => {
+            Item::new("privileges", State::Unknown, "/proc does not tell which capabilities this process has")
+        }
+        None => Item::new("privileges", State::Ok, "BPF programs may be loaded"),
+    });
+    if standing.unprivileged_bpf_disabled.is_none() {
+        items.push(Item::new(
+            "bpf()",
+            State::Unknown,
+            "no kernel.unprivileged_bpf_disabled: is the kernel built with CONFIG_BPF_SYSCALL=y, and /proc mounted?",
+        ));
+    }
+    items.push(owners(standing));
+    items.push(match Hierarchy::find() {
+        Ok(hierarchy) => Item::new("cgroup v2", State::Ok, format!("at {}", hierarchy.mount().display())),
+        Err(error) => {
+            Item::new("cgroup v2", State::Degraded, format!("flows have no cgroup, and no --cgroup: {error}"))
+        }
+    });
+    Section { name: "Kernel and privileges", items }
+}
+
+fn btf_item(standing: &Standing) -> Item {
+    match &standing.btf {
+        Some(trouble) => Item::new("BTF", State::Missing, trouble.to_string()),
+        None => {
+            let kib = fs::metadata(btf::VMLINUX).map_or(0, |metadata| metadata.len() / 1024);
+            Item::new("BTF", State::Ok, format!("{}, {kib} KiB", btf::VMLINUX))
+        }
+    }
+}
+
+fn owners(standing: &Standing) -> Item {
+    match standing.has(capability::SYS_PTRACE) {
+        Some(false) => Item::new(
+            "process names",
+            State::Degraded,
+            "of connections older than the trace only this user's processes are known (needs CAP_SYS_PTRACE)",
+        ),
+        _ => Item::new("process names", State::Ok, "of all users' processes"),
+    }
+}
+
+/// The tracepoints that the programs go on.
+pub fn tracepoints(btf: &Btf) -> Section {
+    let item = |tracepoint: &crate::kernel::features::Tracepoint| match btf.tracepoint_args(tracepoint.name) {
+        Some(_) => Item::new(tracepoint.name, State::Ok, detail(btf, tracepoint.name)),
+        None => {
+            let state = if tracepoint.required { State::Missing } else { State::Degraded };
+            Item::new(tracepoint.name, state, format!("not in this kernel: {}", tracepoint.without))
+        }
+    };
+    Section { name: "Tracepoints", items: TRACEPOINTS.iter().map(item).collect() }
+}
+
+/// Arguments that came late, which `Features` asks for by their number as well.
+fn detail(btf: &Btf, name: &str) -> String {
+    let more = btf.tracepoint_args(name).is_some_and(|count| count >= 3);
+    match (name, more) {
+        ("tcp_retransmit_skb", true) => "failed attempts are seen, with their error",
+        ("tcp_retransmit_skb", false) => {
+            "only what was sent is seen: attempts that failed locally are hidden"
+        }
+        ("tcp_send_reset", true) => "with the kernel's reason for the reset",
+        ("tcp_send_reset", false) => {
+            "without a reason: why this side sent a reset is concluded from the socket"
+        }
+        _ => "",
+    }
+    .to_owned()
+}
+
+/// Fields of the kernel's structures, and what else depends on the version.
+pub fn details(btf: &Btf) -> Section {
+    let items = match Features::detect(btf) {
+        Err(unsupported) => vec![Item::new("fields", State::Missing, unsupported.to_string())],
+        Ok(features) => of_features(&features),
+    };
+    Section { name: "What events can tell", items }
+}
+
+fn of_features(features: &Features) -> Vec<Item> {
+    let count = features.snapshot_offsets.len() + features.walk_offsets.len();
+    let mut items = Vec::new();
+    let lost: Vec<Item> = features
+        .missing_fields
+        .iter()
+        .filter(|field| !has_alternative(features, field))
+        .filter_map(|field| {
+            let lost = losses::without(field).err()?;
+            Some(Item::new(*field, State::Degraded, format!("not in this kernel: {lost}")))
+        })
+        .collect();
+    let summary =
+        format!("{} of {count} places in kernel structures found", count - features.missing_fields.len());
+    items.push(Item::new("fields", State::Ok, summary));
+    items.extend(lost);
+    for pair in [["sk_cgroup", "sk_cgroup_val"], ["cgroup_ancestors", "cgroup_ancestor_ids"]] {
+        if pair.iter().all(|field| !features.has_field(field)) {
+            let lost = "the kernel has it nowhere: flows have no cgroup, and --cgroup matches nothing";
+            items.push(Item::new(pair[0], State::Degraded, lost));
+        }
+    }
+    items.push(if features.reset_reasons.is_empty() {
+        Item::new(
+            "reset reasons",
+            State::Degraded,
+            "this kernel has no enum sk_rst_reason: resets have no reason",
+        )
+    } else {
+        Item::new("reset reasons", State::Ok, format!("{} known by name", features.reset_reasons.len()))
+    });
+    items.push(if features.socket_cookie {
+        Item::new("flow id", State::Ok, "the socket's cookie, as in ss -e")
+    } else {
+        let lost =
+            "programs may not ask for the cookie: ids are tcpretrans's own, unless ss -e was run before";
+        Item::new("flow id", State::Degraded, lost)
+    });
+    items
+}
+
+/// A field that is missing because the kernel has its twin.
+fn has_alternative(features: &Features, field: &str) -> bool {
+    match field {
+        "sk_cgroup" => features.has_field("sk_cgroup_val"),
+        "sk_cgroup_val" => features.has_field("sk_cgroup"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use super::*;
+
+    fn features(missing: &[&'static str]) -> Features {
+        Features {
+            tracepoints: BTreeMap::new(),
+            snapshot_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 80],
+            walk_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 20],
+            missing_fields: missing.to_vec(),
+            retransmit_err: true,
+            reset_reason: true,
+            seed: true,
+            socket_cookie: true,
+            reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
+        }
+    }
+
+    fn degraded(features: &Features) -> Vec<String> {
+        let items = of_features(features).into_iter();
+        items.filter(|item| item.state == State::Degraded).map(|item| item.name).collect()
+    }
+
+    #[test]
+    fn only_real_losses_are_degradations() {
+        assert_eq!(degraded(&features(&[])), [""; 0]);
+        let elsewhere = features(&["sk_ino", "sk_cgroup_val", "cgroup_ancestor_ids", "icsk_rto_max"]);
+        assert_eq!(degraded(&elsewhere), [""; 0]);
+        assert_eq!(degraded(&features(&["req_timeout"])), ["req_timeout"]);
+        assert_eq!(degraded(&features(&["sk_cgroup", "sk_cgroup_val"])), ["sk_cgroup"]);
+    }
+
+    #[test]
+    fn what_old_kernels_lack_is_told() {
+        let old = Features { socket_cookie: false, reset_reasons: HashMap::new(), ..features(&[]) };
+        assert_eq!(degraded(&old), ["reset reasons", "flow id"]);
+        assert!(of_features(&features(&["sk_ino"]))[0].detail.starts_with("99 of 100 "));
+    }
+}

@@ -1,0 +1,122 @@
+//! `tcpretrans doctor`: can this machine trace, what is degraded, and which settings decide over connections.
+
+mod budget;
+pub mod findings;
+mod losses;
+mod machine;
+mod proof;
+mod sysctls;
+mod text;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+use crate::{
+    cli::{
+        args::DoctorFormat,
+        exit::{Exit, sentence},
+    },
+    kernel::{btf::Btf, privileges::Standing},
+};
+use findings::{Findings, Item, Section, State};
+
+/// Machines full of containers have thousands.
+const MOST_NAMESPACES: usize = 64;
+
+/// Examines this machine and prints what it found. Exit code 0: tracing works; 3: it does not.
+///
+/// # Errors
+/// If standard output cannot be written.
+pub fn run(format: DoctorFormat) -> anyhow::Result<ExitCode> {
+    let findings = examine();
+    let mut stdout = io::stdout().lock();
+    let text = match format {
+        DoctorFormat::Json => serde_json::to_string(&findings)? + "\n",
+        DoctorFormat::Text => {
+            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            text::render(&findings, stdout.is_terminal() && !no_color)
+        }
+    };
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")?;
+    Ok(if findings.can_trace { Exit::Done } else { Exit::CannotTrace }.into())
+}
+
+/// Examines this machine. Where privileges allow it, the programs are attached for a moment.
+pub fn examine() -> Findings {
+    let kernel = machine::release();
+    let standing = Standing::read();
+    let obstacle = standing.obstacles().into_iter().next().map(anyhow::Error::from);
+    let mut sections = vec![machine::foundations(&standing)];
+    let (proof, failure) = match Btf::of_running_kernel() {
+        Ok(btf) => {
+            sections.push(machine::tracepoints(&btf));
+            sections.push(machine::details(&btf));
+            match obstacle {
+                None => {
+                    let mut proof = proof::run(&btf);
+                    let failure = proof.failure.take();
+                    (proof, failure)
+                }
+                Some(obstacle) => (proof::not_run(&kernel), Some(obstacle)),
+            }
+        }
+        Err(error) => {
+            // Missing BTF was told above already; this is for what is there and is none.
+            if standing.btf.is_none() {
+                let items = vec![Item::new("BTF", State::Missing, error.to_string())];
+                sections.push(Section { name: "Kernel types", items });
+            }
+            (proof::not_run(&kernel), Some(obstacle.unwrap_or_else(|| error.into())))
+        }
+    };
+    sections.push(proof.section);
+    let (namespaces, namespaces_left_out) = match sysctls::of_namespaces(MOST_NAMESPACES) {
+        Ok(found) => found,
+        Err(error) => {
+            let items = vec![Item::new("namespaces", State::Unknown, error.to_string())];
+            sections.push(Section { name: "Network namespaces", items });
+            (Vec::new(), 0)
+        }
+    };
+    let verdict = verdict(failure.as_ref(), Findings::count(&sections, State::Degraded));
+    Findings {
+        version: env!("CARGO_PKG_VERSION"),
+        kernel,
+        hz: proof.hz,
+        sections,
+        namespaces,
+        namespaces_left_out,
+        can_trace: failure.is_none(),
+        verdict,
+    }
+}
+
+fn verdict(failure: Option<&anyhow::Error>, degraded: usize) -> String {
+    match (failure, degraded) {
+        (Some(error), _) => format!("Cannot trace here: {}", sentence(error)),
+        (None, 0) => "This machine can trace, and nothing is degraded.".to_owned(),
+        (None, 1) => "This machine can trace; one thing is degraded (see above).".to_owned(),
+        (None, many) => format!("This machine can trace; {many} things are degraded (see above)."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_is_one_line() {
+        assert_eq!(verdict(None, 0), "This machine can trace, and nothing is degraded.");
+        assert_eq!(verdict(None, 1), "This machine can trace; one thing is degraded (see above).");
+        assert_eq!(verdict(None, 3), "This machine can trace; 3 things are degraded (see above).");
+        let error = anyhow::anyhow!("two\nlines").context("it failed");
+        assert_eq!(verdict(Some(&error), 2), "Cannot trace here: it failed: two ... lines");
+    }
+}

@@ -1,0 +1,359 @@
+//! Whole lives of flows, told record by record.
+
+use proptest::prelude::*;
+use tcpretrans_ebpf::{Kind, Record, Snapshot, tcp_state::*};
+
+use super::*;
+use crate::event::{Cause, Recovered, Retransmit, Who};
+
+const HZ: u32 = 250;
+
+fn config() -> Config {
+    Config {
+        hz: HZ,
+        warn_at: 0.5,
+        all_closes: false,
+        cong_state: true,
+        reset_reasons: HashMap::from([
+            (11, "TCP_ABORT_ON_CLOSE".to_owned()),
+            (15, "TCP_KEEPALIVE_TIMEOUT".to_owned()),
+        ]),
+        max_flows: 64,
+    }
+}
+
+/// One socket whose fields a story changes as it goes on.
+struct Story {
+    correlator: Correlator,
+    record: Record,
+    events: Vec<Event>,
+}
+
+impl Story {
+    fn new(state: u8) -> Story {
+        let sock = Snapshot {
+            skc_state: state,
+            snd_una: 1000,
+            snd_nxt: 2448,
+            write_seq: 2448,
+            snd_wnd: 65535,
+            snd_ssthresh: 0x7fff_ffff,
+            icsk_rto: 51,
+            icsk_rto_max: 30_000,
+            tcp_retries1: 3,
+            tcp_retries2: 15,
+            tcp_syn_retries: 6,
+            tcp_syn_linear_timeouts: 4,
+            tcp_synack_retries: 5,
+            packets_out: 1,
+            icsk_pending: 1,
+            ..Snapshot::default()
+        };
+        let record = Record {
+            mono_ns: 1_000_000_000,
+            jiffies: 4_295_000_000,
+            sk: 7,
+            cookie: 77,
+            lport: 40000,
+            rport: 9000,
+            inode: 5,
+            sock,
+            ..Record::default()
+        };
+        Story { correlator: Correlator::new(config()), record, events: Vec::new() }
+    }
+
+    fn wait_ms(&mut self, ms: u64) {
+        self.record.mono_ns += ms * 1_000_000;
+        self.record.jiffies += ms * u64::from(HZ) / 1000;
+    }
+
+    fn say(&mut self, kind: Kind) {
+        let owner = Owner { pid: Some(123), comm: Some("java".into()), cgroup: None };
+        self.correlator.observe(kind, &self.record, &owner, &mut self.events);
+    }
+
+    fn retransmit(&mut self) {
+        self.record.seq = self.record.sock.snd_una;
+        self.record.end_seq = self.record.sock.snd_una + 1448;
+        self.record.segs = 1;
+        self.record.skb_len = 1448;
+        self.record.sock.total_retrans += 1;
+        self.say(Kind::Retransmit);
+    }
+
+    fn rto(&mut self) {
+        self.record.sock.icsk_pending = 0;
+        self.record.sock.ca_state = ca_state::LOSS;
+        self.record.sock.undo_marker = 1000;
+        self.record.sock.icsk_retransmits += 1;
+        self.retransmit();
+        self.record.sock.icsk_pending = 1;
+        self.record.sock.icsk_backoff += 1;
+        self.record.sock.icsk_rto *= 2;
+    }
+
+    fn cong(&mut self, new: u8) {
+        self.record.old = self.record.sock.ca_state;
+        self.record.new = new;
+        self.say(Kind::CongState);
+        self.record.sock.ca_state = new;
+    }
+
+    fn state(&mut self, new: u8) {
+        self.record.old = self.record.sock.skc_state;
+        self.record.new = new;
+        self.say(Kind::State);
+        self.record.sock.skc_state = new;
+    }
+
+    /// Acknowledges everything.
+    fn acknowledge(&mut self) {
+        self.record.sock.snd_una = self.record.sock.snd_nxt;
+        self.record.sock.packets_out = 0;
+        self.record.sock.icsk_retransmits = 0;
+        self.record.sock.icsk_backoff = 0;
+    }
+
+    fn end(&mut self) {
+        self.correlator.finish(self.record.mono_ns, &mut self.events);
+        assert_eq!(self.correlator.flows() - usize::from(self.alive()), 0, "no flow stays behind");
+    }
+
+    fn alive(&self) -> bool {
+        self.record.sock.skc_state != CLOSE
+    }
+
+    fn retransmits(&self) -> Vec<&Retransmit> {
+        let each = |event: &'_ Event| matches!(event.what, What::Retransmit(_));
+        self.events
+            .iter()
+            .filter(|event| each(event))
+            .filter_map(|event| match &event.what {
+                What::Retransmit(retransmit) => Some(&**retransmit),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn recovered(&self) -> Vec<&Recovered> {
+        self.events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Recovered(recovered) => Some(recovered),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn closed(&self) -> Vec<&crate::event::Closed> {
+        self.events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Closed(closed) => Some(&**closed),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn blackholed_to_death() {
+    let mut story = Story::new(ESTABLISHED);
+    story.rto();
+    for ms in [408, 816, 1632] {
+        story.wait_ms(ms);
+        story.rto();
+    }
+    story.wait_ms(3264);
+    story.record.sock.sk_err = libc::ETIMEDOUT as u32;
+    story.state(CLOSE);
+    story.end();
+
+    let ladder: Vec<_> =
+        story.retransmits().iter().map(|r| (r.rto_ms, r.next_rto_ms, r.retransmits)).collect();
+    assert_eq!(
+        ladder,
+        [
+            (Some(204), Some(408), 1),
+            (Some(408), Some(816), 2),
+            (Some(816), Some(1632), 3),
+            (Some(1632), Some(3264), 4)
+        ]
+    );
+    assert!(story.retransmits().iter().all(|r| r.episode == 1 && r.unacked_bytes == 1448));
+    assert!(story.recovered().is_empty());
+    let closed = story.closed();
+    assert_eq!(closed.len(), 1);
+    assert_eq!((closed[0].cause, closed[0].who), (Cause::RetransmitTimeout, Some(Who::Kernel)));
+    assert_eq!((closed[0].retransmissions, closed[0].error), (4, Some(libc::ETIMEDOUT)));
+}
+
+#[test]
+fn recovery_ends_the_episode_and_the_next_loss_begins_another() {
+    let mut story = Story::new(ESTABLISHED);
+    story.rto();
+    story.wait_ms(300);
+    story.acknowledge();
+    story.cong(0);
+    let recovered = story.recovered()[0].clone();
+    assert_eq!(
+        (recovered.duration_ms, recovered.spurious, recovered.by),
+        (300, Some(false), RecoveredBy::CongState)
+    );
+    assert_eq!((recovered.retransmissions, recovered.segs, recovered.max_backoff), (1, 1, 1));
+    story.rto();
+    assert_eq!(story.retransmits()[1].episode, 2);
+}
+
+#[test]
+fn an_undone_episode_was_spurious() {
+    let mut story = Story::new(ESTABLISHED);
+    story.rto();
+    story.wait_ms(10);
+    story.acknowledge();
+    story.record.sock.undo_marker = 0;
+    story.cong(0);
+    assert_eq!(story.recovered()[0].spurious, Some(true));
+}
+
+#[test]
+fn a_loss_that_is_no_congestion_cannot_be_judged() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.sock.ca_state = ca_state::LOSS;
+    story.retransmit();
+    assert_eq!(story.retransmits()[0].ty, crate::event::RetransmitType::Pmtu);
+    story.acknowledge();
+    story.cong(0);
+    assert_eq!(story.recovered()[0].spurious, None);
+}
+
+#[test]
+fn an_answered_probe_is_a_recovery() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.sock.icsk_pending = 5;
+    story.retransmit();
+    story.acknowledge();
+    story.wait_ms(40);
+    story.cong(ca_state::CWR);
+    let recovered = story.recovered()[0];
+    assert_eq!((recovered.by, recovered.spurious), (RecoveredBy::TlpAck, Some(false)));
+}
+
+#[test]
+fn a_probe_whose_answer_nobody_announced_ends_at_the_next_event() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.sock.icsk_pending = 5;
+    story.retransmit();
+    story.acknowledge();
+    story.record.sock.dsack_dups = 1;
+    story.record.sock.snd_nxt += 1448;
+    story.wait_ms(5000);
+    story.retransmit();
+    let recovered = story.recovered()[0];
+    assert_eq!((recovered.by, recovered.spurious), (RecoveredBy::Progress, Some(true)));
+    assert_eq!(story.retransmits()[1].episode, 2);
+}
+
+#[test]
+fn a_flow_that_closes_in_good_order_has_recovered() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.sock.icsk_pending = 5;
+    story.retransmit();
+    story.acknowledge();
+    story.state(CLOSE_WAIT);
+    story.record.sock.icsk_pending = 1;
+    story.state(LAST_ACK);
+    story.state(CLOSE);
+    story.end();
+    assert_eq!(story.recovered()[0].by, RecoveredBy::Close);
+    assert_eq!((story.closed()[0].cause, story.closed()[0].who), (Cause::ClosedByPeer, Some(Who::Peer)));
+}
+
+#[test]
+fn the_child_inherits_its_requests_past() {
+    let mut story = Story::new(LISTEN);
+    story.record.cookie = 1;
+    story.record.req_timeout = HZ;
+    story.say(Kind::SynAck);
+    story.wait_ms(1000);
+    story.say(Kind::SynAck);
+    assert_eq!(story.retransmits()[0].ty, crate::event::RetransmitType::SynAck);
+    assert_eq!(story.correlator.flows(), 1);
+    story.record.cookie = 2;
+    story.record.sock.skc_state = SYN_RECV;
+    story.record.sock.total_retrans = 2;
+    story.state(ESTABLISHED);
+    let recovered = story.recovered()[0];
+    assert_eq!((recovered.by, recovered.retransmissions), (RecoveredBy::Established, 2));
+    assert_eq!(story.correlator.flows(), 1, "the request has become the child");
+}
+
+#[test]
+fn an_impatient_application_is_named() {
+    let mut story = Story::new(SYN_SENT);
+    story.record.born_ns = story.record.mono_ns;
+    story.record.sock.retrans_stamp = 1000;
+    story.wait_ms(700);
+    story.state(CLOSE);
+    story.end();
+    let closed = story.closed()[0];
+    assert_eq!(
+        (closed.cause, closed.who, closed.lifetime_ms),
+        (Cause::ConnectAbandoned, Some(Who::Local), Some(700))
+    );
+    assert!(closed.note.contains("java, pid 123"), "{}", closed.note);
+    assert!(closed.note.contains("did not wait for the first retransmission"), "{}", closed.note);
+}
+
+#[test]
+fn last_words_decide_between_two_resets() {
+    let mut story = Story::new(FIN_WAIT2);
+    story.record.sock.total_retrans = 1;
+    story.say(Kind::ReceiveReset);
+    story.record.sock.sk_err = libc::ECONNRESET as u32;
+    story.state(CLOSE);
+    story.record.has_skb = 1;
+    story.say(Kind::SendReset);
+    story.end();
+    assert_eq!(story.closed()[0].cause, Cause::ResetByLocal, "data after close");
+}
+
+#[test]
+fn an_untroubled_close_is_told_only_if_asked() {
+    for all_closes in [false, true] {
+        let mut story = Story::new(LAST_ACK);
+        story.correlator = Correlator::new(Config { all_closes, ..config() });
+        story.acknowledge();
+        story.state(CLOSE);
+        story.end();
+        assert_eq!(story.closed().len(), usize::from(all_closes));
+    }
+}
+
+proptest! {
+    /// Whatever the kernel says, in whatever order: no panic, and memory is bounded.
+    #[test]
+    fn any_records_in_any_order(bytes in proptest::collection::vec(any::<u8>(), Record::SIZE), moves in proptest::collection::vec((0u8..10, 0u64..40, 0u8..13, 0u8..13), 1..80)) {
+        let (_, base) = Record::decode(&{
+            let mut bytes = bytes;
+            // The kind must be one; its place is found by trying.
+            let kind_at = (0..bytes.len()).find(|&at| { let mut b = vec![0u8; Record::SIZE]; b[at] = 1; Record::decode(&b).is_ok_and(|(kind, _)| kind == Kind::SynAck) }).expect("a place");
+            bytes[kind_at] = 0;
+            bytes
+        }).expect("a record");
+        let mut correlator = Correlator::new(config());
+        let mut events = Vec::new();
+        let mut now = base.mono_ns >> 8;
+        for (kind, cookie, old, new) in moves {
+            now += 1_000_000;
+            let mut record = Record { mono_ns: now, cookie, old, new, ..base };
+            record.sock.skc_state = old;
+            correlator.observe(Kind::ALL[usize::from(kind)], &record, &Owner::default(), &mut events);
+            prop_assert!(correlator.flows() <= 64);
+        }
+        correlator.finish(now, &mut events);
+        let evicted: u64 = events.iter().map(|event| match event.what { What::Lost(lost) => lost.records, _ => 0 }).sum();
+        prop_assert!(evicted <= 80);
+    }
+}

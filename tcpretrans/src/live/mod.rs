@@ -1,0 +1,279 @@
+//! Live tracing: load, attach, and loop until told to stop.
+
+pub mod clock;
+pub mod losses;
+pub mod output;
+pub mod seed;
+pub mod session;
+
+use std::{
+    collections::BTreeMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use aya::maps::{MapData, RingBuf};
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    cli::{Config, exit::Exit},
+    event::{Event, What, run::Start},
+    filter::gate::{Before, Gate},
+    flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
+    kernel::{
+        btf::Btf,
+        cgroup::Cgroups,
+        features::{Features, TRACEPOINTS},
+        hz, privileges,
+        programs::{Programs, Settings},
+    },
+    owner::Owners,
+    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream},
+};
+use output::{Go, Output};
+use session::Session;
+
+/// How long the tracer's own record may take to come back.
+const CALIBRATION_PATIENCE: Duration = Duration::from_secs(2);
+/// How often the kernel's loss counters are read.
+const LOSS_PERIOD: Duration = Duration::from_secs(1);
+
+/// Traces until told to stop.
+///
+/// # Errors
+/// Whatever keeps this machine from tracing, or the output from being opened.
+pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+    init_log(config.verbosity);
+    privileges::check()?;
+    let features = Features::detect(&Btf::of_running_kernel()?)?;
+    let settings = Settings {
+        filter: config.filter.kernel_part(),
+        all_closes: config.all_closes,
+        ring_bytes: config.ring_bytes,
+        verbose: config.verbosity > 0,
+    };
+    let (programs, ring) = Programs::attach(&features, &settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the event loop")?;
+    runtime.block_on(trace(config, features, programs, ring))
+}
+
+/// aya-log hands the programs' rare messages to the `log` crate; so does everything else that is no result.
+fn init_log(verbosity: u8) {
+    let level = match verbosity {
+        0 => log::LevelFilter::Warn,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    // A second initialisation can only be a test's.
+    let _ = env_logger::Builder::new().filter_level(level).format_timestamp(None).try_init();
+}
+
+async fn trace(
+    config: Config,
+    features: Features,
+    mut programs: Programs,
+    mut ring: RingBuf<MapData>,
+) -> anyhow::Result<ExitCode> {
+    // First of all: from here on a signal ends the trace in good order.
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut hangup = Hangup::listen()?;
+
+    let started = Instant::now();
+    let calibration = hz::measure(&mut ring, CALIBRATION_PATIENCE)?;
+    log::info!("HZ is {}", calibration.hz);
+    if config.verbosity > 0 {
+        forward_log(&mut programs)?;
+    }
+    let start = start_event(&config, &features, calibration.hz);
+    let sinks = sinks(&config)?;
+    if config.seed && features.seed {
+        seed::look_through(&mut programs, &config.filter);
+    }
+
+    let correlator = Correlator::new(flow::Config {
+        hz: calibration.hz,
+        warn_at: f64::from(config.output.warn_at_percent) / 100.0,
+        all_closes: config.all_closes,
+        cong_state: features.has("tcp_cong_state_set"),
+        reset_reasons: features.reset_reasons.clone(),
+        max_flows: DEFAULT_MAX_FLOWS,
+    });
+    let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
+    let mut output =
+        Output::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
+    let mut clock = wall_clock();
+    let mut events =
+        vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
+    for (kind, record) in &calibration.records {
+        session.take_record(*kind, record, &mut events);
+    }
+    let mut go = output.write(&mut events, &clock);
+
+    // SAFETY: the ring owns its descriptor, which stays open and the same until the ring is dropped.
+    let mut ring = unsafe { AsyncFd::register(ring) }.context("cannot wait for the ring")?;
+    let mut tick = interval(Duration::from_millis(clock::DRAIN_PERIOD_MS));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next_loss_check = Instant::now();
+    if let Some(path) = &config.ready_file {
+        std::fs::write(path, b"ready\n")
+            .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    let stop_at = config.limits.duration.and_then(|duration| started.checked_add(duration));
+    while go == Go::On {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            () = hangup.received() => break,
+            () = until(stop_at) => break,
+            _ = tick.tick() => {}
+            // The ring passed its mark. Readiness is cleared before draining: a later wake-up sets it again.
+            guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
+        }
+        clock = wall_clock();
+        loop {
+            let more = session.drain(ring.get_mut(), &mut events);
+            go = output.write(&mut events, &clock);
+            if !more || go == Go::Enough {
+                break;
+            }
+        }
+        session.advance(&mut events);
+        if Instant::now() >= next_loss_check {
+            session.check_losses(&mut events)?;
+            next_loss_check = Instant::now() + LOSS_PERIOD;
+        }
+        if output.write(&mut events, &clock) == Go::Enough
+            || output.flush(clock::mono_ns(), &clock) == Go::Enough
+        {
+            go = Go::Enough;
+        }
+    }
+
+    // Detached first, so that the accounts are final; then whatever is still on its way.
+    session.programs_mut().detach()?;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    while session.drain(ring.get_mut(), &mut events) {
+        output.write(&mut events, &clock);
+    }
+    session.finish(&mut events);
+    session.check_losses(&mut events)?;
+    output.write(&mut events, &clock);
+    let (records_sent, records_received) = session.accounts()?;
+    let duration_ms = started.elapsed().as_millis() as u64;
+    let end = |totals: sink::Totals| {
+        let mut end = totals.into_end(duration_ms);
+        end.records_sent = records_sent;
+        end.records_received = records_received;
+        Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
+    };
+    let totals = output.finish(end, &clock);
+    if config.output.summary {
+        eprint!("{}", totals.summary(duration_ms));
+    }
+    Ok(Exit::Done.into())
+}
+
+/// The terminal went away. Under `nohup` that is to be ignored, as it was when we were started.
+struct Hangup(Option<Signal>);
+
+impl Hangup {
+    fn listen() -> anyhow::Result<Hangup> {
+        // SAFETY: a null new action only asks for the old one, which is plain data.
+        let ignored = unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut before) == 0
+                && before.sa_sigaction == libc::SIG_IGN
+        };
+        if ignored {
+            return Ok(Hangup(None));
+        }
+        Ok(Hangup(Some(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?)))
+    }
+
+    async fn received(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Sleeps until then; for ever without a time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn wall_clock() -> Clock {
+    Clock { wall_minus_mono_ns: clock::wall_minus_mono_ns() }
+}
+
+/// Passes the programs' own messages on, as they come.
+fn forward_log(programs: &mut Programs) -> anyhow::Result<()> {
+    let logger = aya_log::EbpfLogger::init(programs.ebpf_mut()).context("cannot read the programs' log")?;
+    // SAFETY: the logger owns its ring's descriptor, which stays open and the same until it is dropped.
+    let mut logger = unsafe { AsyncFd::register(logger) }.context("cannot wait for the programs' log")?;
+    tokio::spawn(async move {
+        while let Ok(mut guard) = logger.readable_mut().await {
+            guard.get_inner_mut().flush();
+            guard.clear_ready();
+        }
+    });
+    Ok(())
+}
+
+fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
+    let kernel = nix::sys::utsname::uname()
+        .map(|name| name.release().to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Start {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel,
+        hz,
+        command: config.command.clone(),
+        filters: config.filter.describe(),
+        clock_ns: clock::wall_minus_mono_ns(),
+        features: feature_map(features),
+    }
+}
+
+/// What this kernel lets us see, for the `start` event.
+fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
+    let mut map: BTreeMap<_, _> = TRACEPOINTS
+        .iter()
+        .map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name)))
+        .collect();
+    map.insert("retransmit_err".into(), features.retransmit_err);
+    map.insert("reset_reason".into(), features.reset_reason);
+    map.insert("socket_cookie".into(), features.socket_cookie);
+    map.insert("seed".into(), features.seed);
+    map
+}
+
+/// Opens everything that events go to.
+fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    if let Some(_format) = config.output.stdout {
+        let (stdout, _is_terminal) = Stream::stdout().context("cannot write to standard output")?;
+        sinks.push(Box::new(JsonSink::new(stdout)));
+    }
+    if let Some(log) = &config.output.log {
+        let rotation =
+            log.rotation.map(|rotation| Rotation { size_bytes: rotation.size_bytes, keep: rotation.keep });
+        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
+    }
+    Ok(sinks)
+}

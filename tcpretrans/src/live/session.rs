@@ -1,0 +1,109 @@
+//! A trace in progress: ring buffer -> decode -> owner -> correlation.
+
+use aya::maps::{MapData, RingBuf};
+use tcpretrans_ebpf::{Kind, Record};
+
+use super::{clock, losses::Losses};
+use crate::{
+    event::{Event, What},
+    flow::Correlator,
+    kernel::programs::{AttachError, KindCounts, Programs},
+    owner::Owners,
+};
+
+/// Records taken in one go, so that the output is written and signals are heard under a storm, too.
+const BATCH: usize = 2048;
+
+/// The live source and everything up to the events.
+#[derive(Debug)]
+pub struct Session {
+    programs: Programs,
+    correlator: Correlator,
+    owners: Owners,
+    losses: Losses,
+    received: KindCounts,
+    malformed: u64,
+}
+
+impl Session {
+    /// Begins with programs that are attached.
+    pub fn new(programs: Programs, correlator: Correlator, owners: Owners) -> Session {
+        Session {
+            programs,
+            correlator,
+            owners,
+            losses: Losses::default(),
+            received: KindCounts::default(),
+            malformed: 0,
+        }
+    }
+
+    /// Takes one record's bytes.
+    pub fn take(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
+        match Record::decode(bytes) {
+            Ok((kind, record)) => self.take_record(kind, &record, events),
+            Err(error) => {
+                self.malformed += 1;
+                if self.malformed == 1 {
+                    log::error!("the ring has something that is no record: {error}");
+                }
+            }
+        }
+    }
+
+    /// Takes one decoded record.
+    pub fn take_record(&mut self, kind: Kind, record: &Record, events: &mut Vec<Event>) {
+        self.received[kind as usize] += 1;
+        let owner = self.owners.of(record);
+        self.correlator.observe(kind, record, &owner, events);
+    }
+
+    /// Takes what the ring has, up to a batch. Returns whether more may be waiting.
+    pub fn drain(&mut self, ring: &mut RingBuf<MapData>, events: &mut Vec<Event>) -> bool {
+        for _ in 0..BATCH {
+            let Some(item) = ring.next() else { return false };
+            self.take(&item, events);
+        }
+        true
+    }
+
+    /// Lets time pass for the flows.
+    pub fn advance(&mut self, events: &mut Vec<Event>) {
+        let now_ns = clock::mono_ns();
+        // Records may be on their way: only what is surely older than all of them is over.
+        self.correlator.advance(now_ns.saturating_sub(clock::DRAIN_PERIOD_NS), events);
+    }
+
+    /// Asks for losses since the last call.
+    ///
+    /// # Errors
+    /// If the kernel's counters cannot be read.
+    pub fn check_losses(&mut self, events: &mut Vec<Event>) -> Result<(), AttachError> {
+        let now_ns = clock::mono_ns();
+        for lost in self.losses.check(&self.programs)? {
+            events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
+        }
+        self.correlator.report_evictions(now_ns, events);
+        Ok(())
+    }
+
+    /// Ends the trace: nothing more will come.
+    pub fn finish(&mut self, events: &mut Vec<Event>) {
+        self.correlator.finish(clock::mono_ns(), events);
+    }
+
+    /// Records that the programs submitted, and those that were read; the tracer's own calibration apart.
+    ///
+    /// # Errors
+    /// If the kernel's counters cannot be read.
+    pub fn accounts(&self) -> Result<(u64, u64), AttachError> {
+        let but_calibration =
+            |counts: KindCounts| counts.iter().sum::<u64>() - counts[Kind::Calibrate as usize];
+        Ok((but_calibration(self.programs.sent()?), but_calibration(self.received) + self.malformed))
+    }
+
+    /// The programs.
+    pub fn programs_mut(&mut self) -> &mut Programs {
+        &mut self.programs
+    }
+}

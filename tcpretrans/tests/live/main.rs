@@ -1,0 +1,35 @@
+//! The tracer against a real kernel and real trouble, in network namespaces of the tests' own. Each test traces
+//! only its own lab, so that tests run side by side.
+//!
+//! Without root they are skipped; under `CI=true` a skip is a failure.
+
+/// Leaves the test where no lab can be made.
+macro_rules! require_lab {
+    () => {
+        if !xtask::lab::available() {
+            return;
+        }
+    };
+}
+
+mod bad_usage;
+mod endings;
+mod failed_send;
+mod file_log;
+mod filters;
+mod full_disk;
+mod handshake;
+mod lost_records;
+mod mapped_address;
+mod privileges;
+mod process;
+mod recovery;
+mod rotation;
+mod rto_ladder;
+mod storm;
+mod table;
+mod tail_loss;
+mod totals;
+mod tracer;
+mod truth;
+mod untroubled;

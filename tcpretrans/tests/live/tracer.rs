@@ -1,0 +1,284 @@
+//! A running tracer: started, waited for, listened to, stopped.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use xtask::lab::Namespace;
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tcpretrans");
+
+/// Long enough for the slowest machine; only a failing test waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `tcpretrans ARGS`, not started.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    // A colour or a width of the developer's terminal is none of a test's business.
+    command.args(args).env_remove("COLUMNS").stdin(Stdio::null());
+    command
+}
+
+/// `--netns`'s value for a namespace.
+pub fn netns(namespace: &Namespace) -> String {
+    namespace.inode().to_string()
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Lines of standard output.
+    pub events: Vec<Value>,
+    /// Standard error.
+    pub stderr: String,
+    /// Exit code; `None`: killed by a signal.
+    pub code: Option<i32>,
+}
+
+impl Outcome {
+    /// The `retransmit` events.
+    pub fn retransmits(&self) -> Vec<&Value> {
+        self.events.iter().filter(|event| event["event"] == "retransmit").collect()
+    }
+
+    /// The `end` event.
+    pub fn end(&self) -> &Value {
+        let last = self.events.last().unwrap_or_else(|| panic!("no output at all; {self:?}"));
+        assert_eq!(last["event"], "end", "the last line must be `end`; stderr: {}", self.stderr);
+        last
+    }
+
+    /// Asserts that the run began, ended and left as it should.
+    pub fn assert_clean(&self) {
+        assert_eq!(self.code, Some(0), "exit code; stderr: {}", self.stderr);
+        assert_eq!(self.events[0]["event"], "start", "the first line must be `start`");
+        self.end();
+        let malformed = self.events.iter().find(|event| event["event"] == "malformed");
+        assert_eq!(malformed, None, "every line must be JSON");
+    }
+}
+
+#[derive(Default)]
+struct Lines {
+    seen: Mutex<(Vec<Value>, bool)>,
+    grown: Condvar,
+}
+
+/// A tracer that runs.
+pub struct Tracer {
+    child: Child,
+    lines: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+    stderr: Arc<Mutex<String>>,
+    _scratch: TempDir,
+}
+
+impl Tracer {
+    /// Starts `tcpretrans --format json ARGS` and waits until its programs are attached.
+    pub fn start(args: &[&str]) -> Tracer {
+        Self::launch(command(args))
+    }
+
+    /// Starts `tcpretrans --quiet ARGS`.
+    pub fn start_quiet(args: &[&str]) -> Tracer {
+        let mut command = command(args);
+        command.arg("--quiet");
+        Self::spawn(command)
+    }
+
+    /// Starts a prepared command, which may be a wrapper that ends in the tracer's own arguments.
+    pub fn launch(mut command: Command) -> Tracer {
+        command.args(["--format", "json"]);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Tracer {
+        let scratch = tempfile::tempdir().unwrap();
+        // The tracer may run as somebody else.
+        std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .unwrap();
+        let ready = scratch.path().join("ready");
+        command.arg("--ready-file").arg(&ready);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let lines = Arc::new(Lines::default());
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let stdout = child.stdout.take().unwrap();
+        let mut complaints = child.stderr.take().unwrap();
+        let readers = vec![
+            thread::spawn({
+                let lines = lines.clone();
+                move || read_lines(BufReader::new(stdout), &lines)
+            }),
+            thread::spawn({
+                let stderr = stderr.clone();
+                move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(len @ 1..) = complaints.read(&mut buffer) {
+                        let text = String::from_utf8_lossy(&buffer[..len]);
+                        stderr.lock().unwrap().push_str(&text);
+                    }
+                }
+            }),
+        ];
+        let mut tracer = Tracer { child, lines, readers, stderr, _scratch: scratch };
+        let start = Instant::now();
+        while !ready.exists() {
+            if let Some(status) = tracer.child.try_wait().unwrap() {
+                tracer.readers.drain(..).for_each(|reader| reader.join().unwrap());
+                panic!("{command:?} ended before it was ready ({status}): {}", tracer.stderr());
+            }
+            assert!(start.elapsed() < PATIENCE, "{command:?} is not ready; stderr: {}", tracer.stderr());
+            thread::sleep(Duration::from_millis(5));
+        }
+        tracer
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on standard error.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// What it has printed.
+    pub fn events(&self) -> Vec<Value> {
+        self.lines.seen.lock().unwrap().0.clone()
+    }
+
+    /// Waits for an event; past ones count.
+    pub fn wait_for(&self, what: &str, suits: impl Fn(&Value) -> bool) -> Value {
+        self.wait_for_many(what, 1, suits).remove(0)
+    }
+
+    /// Waits for `count` events; past ones count.
+    pub fn wait_for_many(&self, what: &str, count: usize, suits: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let enough = |events: &[Value]| events.iter().filter(|event| suits(event)).count() >= count;
+        self.wait_until(&format!("{count} × {what}"), enough);
+        self.events().into_iter().filter(|event| suits(event)).take(count).collect()
+    }
+
+    /// Waits until the events so far suit.
+    pub fn wait_until(&self, what: &str, suits: impl Fn(&[Value]) -> bool) {
+        let start = Instant::now();
+        let mut seen = self.lines.seen.lock().unwrap();
+        while !suits(&seen.0) {
+            let left = PATIENCE.saturating_sub(start.elapsed());
+            if seen.1 || left.is_zero() {
+                let why = if seen.1 { "the tracer's output ended" } else { "time is up" };
+                panic!("waited for {what}: {why}.\nstderr: {}\nevents: {}", self.stderr(), digest(&seen.0));
+            }
+            seen = self.lines.grown.wait_timeout(seen, left.min(Duration::from_millis(200))).unwrap().0;
+        }
+    }
+
+    /// Waits until standard error has a text.
+    pub fn wait_for_complaint(&self, text: &str) {
+        let start = Instant::now();
+        while !self.stderr().contains(text) {
+            assert!(start.elapsed() < PATIENCE, "no `{text}` on standard error: {}", self.stderr());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    /// Ctrl-C, and waits for the end.
+    pub fn finish(self) -> Outcome {
+        self.signal(Signal::SIGINT);
+        self.outcome()
+    }
+
+    /// Waits for the end.
+    pub fn outcome(mut self) -> Outcome {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < PATIENCE, "the tracer does not end; stderr: {}", self.stderr());
+            thread::sleep(Duration::from_millis(5));
+        };
+        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
+        Outcome { events: self.events(), stderr: self.stderr(), code: status.code() }
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        // Gone already, as a rule.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_lines(stdout: impl BufRead, lines: &Lines) {
+    for line in stdout.lines() {
+        let Ok(line) = line else { break };
+        let event =
+            serde_json::from_str(&line).unwrap_or_else(|_| json!({"event": "malformed", "line": line}));
+        lines.seen.lock().unwrap().0.push(event);
+        lines.grown.notify_all();
+    }
+    lines.seen.lock().unwrap().1 = true;
+    lines.grown.notify_all();
+}
+
+/// The last events, short enough to read in a failure.
+fn digest(events: &[Value]) -> String {
+    let mut text = format!("{} in all\n", events.len());
+    for event in events.iter().rev().take(40).rev() {
+        let flow = &event["flow"];
+        let _ = writeln!(
+            text,
+            "  {} {} {}:{} > {}:{} n={} rto={} err={} cause={}",
+            event["event"],
+            event["type"],
+            flow["laddr"],
+            flow["lport"],
+            flow["raddr"],
+            flow["rport"],
+            event["retransmits"],
+            event["rto_ms"],
+            event["err"],
+            event["cause"],
+        );
+    }
+    text
+}
+
+/// Is it a `retransmit` of this type?
+pub fn is_type(event: &Value, ty: &str) -> bool {
+    event["event"] == "retransmit" && event["type"] == ty
+}
+
+/// Is it of the socket with this cookie?
+pub fn is_of(event: &Value, cookie: u64) -> bool {
+    event["flow"]["id"] == format!("{cookie:x}")
+}
+
+/// A number of an event.
+pub fn number(event: &Value, field: &str) -> u64 {
+    event[field].as_u64().unwrap_or_else(|| panic!("`{field}` is no number in {event}"))
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask test`: everything that this machine can run, in one go. CI runs the same.
+
+mod live;
+mod steps;
+
+use anyhow::{Result, bail};
+
+use crate::{
+    ebpf::{check, toolchain},
+    workspace,
+};
+use steps::{Outcome, Suite};
+
+/// Which parts are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Leave the live tests out.
+    pub without_live: bool,
+    /// Nothing but the live tests.
+    pub only_live: bool,
+    /// Only live tests whose names contain this.
+    pub live_filter: Option<String>,
+    /// Live tests at once.
+    pub live_threads: usize,
+}
+
+/// Runs the suite, step by step, and stops at the first failure.
+///
+/// # Errors
+/// The last line for the terminal: which step failed, or what was skipped although this is CI.
+pub fn run(selection: &Selection) -> Result<()> {
+    let ci = workspace::is_ci();
+    let targets = live::TestTargets::of(&workspace::metadata()?)?;
+    let mut suite = Suite::new(ci);
+    if !selection.only_live {
+        suite.step("format", || {
+            workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
+            Ok(Outcome::Passed)
+        })?;
+        suite.step("clippy", || {
+            let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
+            workspace::run(workspace::cargo().args(clippy))?;
+            Ok(Outcome::Passed)
+        })?;
+        suite.step("BPF object", || check_object(ci))?;
+        suite.step("unit and property tests", || {
+            let mut command = workspace::cargo();
+            command.args(["test", "--locked", "--workspace", "--lib", "--bins"]);
+            command.args(targets.offline.iter().flat_map(|name| ["--test", name]));
+            workspace::run(&mut command)?;
+            Ok(Outcome::Passed)
+        })?;
+        suite.step("doc tests", || {
+            workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
+            Ok(Outcome::Passed)
+        })?;
+        suite.step("documentation", || {
+            let mut command = workspace::cargo();
+            command.env("RUSTDOCFLAGS", "--deny warnings");
+            workspace::run(command.args(["doc", "--locked", "--workspace", "--no-deps"]))?;
+            Ok(Outcome::Passed)
+        })?;
+    }
+    if selection.without_live {
+        suite.skip("live tests", "--no-live");
+    } else {
+        suite.step("live tests", || live::run(&targets, selection))?;
+    }
+    suite.finish()
+}
+
+fn check_object(ci: bool) -> Result<Outcome> {
+    let toolchain = match toolchain::find(None) {
+        Ok(toolchain) => Some(toolchain),
+        Err(missing) if ci => bail!(missing),
+        Err(missing) => {
+            println!("{missing:#}");
+            None
+        }
+    };
+    // CI runs its live tests on what was built from source just now; elsewhere the working tree is left alone.
+    Ok(match check::check(toolchain.as_ref(), ci)? {
+        check::Verdict::HashesOnly => {
+            Outcome::Partly("hashes only, nothing rebuilt: no BPF toolchain".into())
+        }
+        check::Verdict::SameBytes => Outcome::Passed,
+        check::Verdict::OtherTools { replaced: true } => {
+            Outcome::Note("rebuilt with other tools and put into place".into())
+        }
+        check::Verdict::OtherTools { replaced: false } => {
+            Outcome::Note("other tools than the manifest's: equal but for the code".into())
+        }
+    })
+}
