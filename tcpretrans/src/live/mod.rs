@@ -272,7 +272,7 @@ fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     }
     if let Some(log) = &config.output.log {
         let rotation =
-            log.rotation.map(|rotation| Rotation { size_bytes: rotation.size_bytes, keep: rotation.keep });
+            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
         sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
     }
     Ok(sinks)
