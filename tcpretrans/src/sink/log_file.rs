@@ -153,7 +153,7 @@ impl LogFile {
     /// Bytes that the file may still take; `None`: as many as there are.
     fn room(&self) -> Option<u64> {
         let file = self.file.as_ref().filter(|file| file.is_regular())?;
-        Some(self.rotation?.size_bytes.saturating_sub(file.len()))
+        Some(self.rotation?.max_bytes.saturating_sub(file.len()))
     }
 
     /// The file may have been moved, removed or cut by others (logrotate), or never been opened.

@@ -9,7 +9,7 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
     /// No file grows beyond this, but for a single line that is longer.
-    pub size_bytes: u64,
+    pub max_bytes: u64,
     /// Old files to keep: FILE.1 is the newest.
     pub keep: u32,
 }

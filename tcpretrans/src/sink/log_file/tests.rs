@@ -87,8 +87,8 @@ fn what_a_crashed_run_left_is_joined_to_nothing() {
 fn files_rotate_at_their_size_and_each_begins_with_start() {
     let (_dir, path) = dir();
     // Room for a start line and two events or so.
-    let size_bytes = line_len() * 3;
-    let mut log = begun(&path, Some(Rotation { size_bytes, keep: 2 }));
+    let max_bytes = line_len() * 3;
+    let mut log = begun(&path, Some(Rotation { max_bytes, keep: 2 }));
     for number in 10..20 {
         put(&mut log, &numbered_event(number));
         if number % 3 == 0 {
@@ -101,14 +101,14 @@ fn files_rotate_at_their_size_and_each_begins_with_start() {
     assert_eq!(told(&path), ["start", "18", "19"]);
     assert!(!numbered(&path, 3).exists());
     for path in [path.clone(), numbered(&path, 1), numbered(&path, 2)] {
-        assert!(fs::metadata(&path).unwrap().len() <= size_bytes);
+        assert!(fs::metadata(&path).unwrap().len() <= max_bytes);
     }
 }
 
 #[test]
 fn a_limit_below_one_line_still_logs_every_event() {
     let (_dir, path) = dir();
-    let mut log = begun(&path, Some(Rotation { size_bytes: 1, keep: 2 }));
+    let mut log = begun(&path, Some(Rotation { max_bytes: 1, keep: 2 }));
     for number in 1..=3 {
         put(&mut log, &numbered_event(number));
     }
@@ -122,7 +122,7 @@ fn a_limit_below_one_line_still_logs_every_event() {
 fn a_file_that_is_full_already_rotates_before_the_first_line() {
     let (_dir, path) = dir();
     fs::write(&path, "x\n".repeat(1000)).unwrap();
-    let _log = begun(&path, Some(Rotation { size_bytes: 1500, keep: 1 }));
+    let _log = begun(&path, Some(Rotation { max_bytes: 1500, keep: 1 }));
     assert_eq!(told(&path), ["start"]);
     assert_eq!(fs::metadata(numbered(&path, 1)).unwrap().len(), 2000);
 }
@@ -132,7 +132,7 @@ fn a_rotation_that_fails_loses_nothing() {
     let (dir, path) = dir();
     // A directory that cannot be replaced by a file stands in the way.
     fs::create_dir_all(numbered(&path, 1).join("in the way")).unwrap();
-    let mut log = begun(&path, Some(Rotation { size_bytes: line_len() * 2, keep: 1 }));
+    let mut log = begun(&path, Some(Rotation { max_bytes: line_len() * 2, keep: 1 }));
     for number in 1..=3 {
         put(&mut log, &numbered_event(number));
     }
@@ -214,7 +214,7 @@ fn one_file_has_one_writer() {
 
 #[test]
 fn devices_are_written_and_neither_locked_nor_rotated() {
-    let rotation = Some(Rotation { size_bytes: 1, keep: 1 });
+    let rotation = Some(Rotation { max_bytes: 1, keep: 1 });
     let mut log = begun(Path::new("/dev/null"), rotation);
     let _second = begun(Path::new("/dev/null"), rotation);
     put(&mut log, &numbered_event(1));
