@@ -10,7 +10,10 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::{Clock, Rotation, Sink, SinkError, json::encode, outage::Outage, rotation, stream::count_lines};
+use super::{
+    Clock, Rotation, Sink, SinkError, json::encode, outage::Outage, rotation, stream::count_lines,
+    tells_of_lost_output,
+};
 use crate::event::{Event, Lost, LostWhere, What};
 use open_file::OpenFile;
 
@@ -254,15 +257,14 @@ impl Sink for LogFile {
     fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError> {
         self.clock = *clock;
         self.mono_ns = event.mono_ns;
-        match &event.what {
-            What::Start(_) => {
-                self.start = Some(event.clone());
-                return self.begin();
-            }
-            // This file's own losses it tells of itself, once it can be written again. Were it to take this
-            // event, then each event lost would make another one to lose.
-            What::Lost(Lost { place: LostWhere::Output, .. }) => return Ok(()),
-            _ => {}
+        if matches!(event.what, What::Start(_)) {
+            self.start = Some(event.clone());
+            return self.begin();
+        }
+        // This file's own losses it tells of itself, once it can be written again. Were it to take this event,
+        // then each event lost would make another one to lose.
+        if tells_of_lost_output(event) {
+            return Ok(());
         }
         self.encode(event)?;
         if self.waiting.len() + self.line.len() > TOO_MUCH {
