@@ -3,15 +3,6 @@
 //!
 //! Without root they are skipped; under `CI=true` a skip is a failure.
 
-/// Leaves the test where no lab can be made.
-macro_rules! require_lab {
-    () => {
-        if !xtask::lab::available() {
-            return;
-        }
-    };
-}
-
 mod already_troubled;
 mod bad_usage;
 mod endings;
@@ -20,6 +11,7 @@ mod file_log;
 mod filters;
 mod full_disk;
 mod handshake;
+mod live;
 mod lost_records;
 mod mapped_address;
 mod privileges;
