@@ -228,6 +228,8 @@ macro_rules! walk_fields {
             req_num_timeout: bits u8 [("request_sock", "num_timeout")];
             req_timeout: optional u32 [("request_sock", "timeout")];
             req_timer_expires: fixed u64 [("request_sock", "rsk_timer.expires")];
+            task_group_leader: fixed u64 [("task_struct", "group_leader")];
+            task_comm: fixed u64 [("task_struct", "comm")];
         }
     };
 }

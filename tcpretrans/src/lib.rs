@@ -4,6 +4,7 @@
 //! `flow` (correlation: pure, no I/O, no clock) -> `event` -> `sink` (table, JSON Lines).
 
 pub mod cli;
+pub mod deadline;
 pub mod doctor;
 pub mod event;
 pub mod filter;

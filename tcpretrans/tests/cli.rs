@@ -109,7 +109,14 @@ fn completions_know_the_options() {
 #[test]
 fn the_manual_page_is_roff_and_has_every_option() {
     let page = stdout(&run(&["man"]));
-    for text in [".TH tcpretrans 1", "\\-\\-rotate\\-size", "\\-\\-netns", "doctor", "Exit codes:"] {
+    for text in [
+        ".TH tcpretrans 1",
+        "\\-\\-rotate\\-size",
+        "\\-\\-netns",
+        "tcpretrans doctor",
+        "EXIT STATUS",
+        "EXAMPLES",
+    ] {
         assert!(page.contains(text), "{text}: {page}");
     }
 }

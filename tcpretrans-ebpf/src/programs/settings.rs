@@ -32,9 +32,9 @@ static HAS_COOKIE_HELPER: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static ALL_CLOSES: Global<u32> = Global::new(0);
 
-/// The tracer's own thread group: its `listen()` is the calibration.
+/// TCP_USER_TIMEOUT, ms, of the tracer's own listening socket, which is the calibration.
 #[unsafe(no_mangle)]
-static TRACER_TGID: Global<u32> = Global::new(0);
+static CALIBRATION_MARK_MS: Global<u32> = Global::new(u32::MAX);
 
 /// Bytes of unread records at which the reader is woken before its next regular drain.
 #[unsafe(no_mangle)]
@@ -55,8 +55,8 @@ flag!(has_cookie_helper, HAS_COOKIE_HELPER);
 flag!(all_closes, ALL_CLOSES);
 
 #[inline(always)]
-pub fn tracer_tgid() -> u32 {
-    TRACER_TGID.load()
+pub fn calibration_mark_ms() -> u32 {
+    CALIBRATION_MARK_MS.load()
 }
 
 #[inline(always)]

@@ -103,7 +103,8 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         }
         (tcp_state::CLOSE, tcp_state::LISTEN) => {
             owners::remember_current(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
-            if owners::current_tgid() == settings::tracer_tgid() {
+            let user_timeout_ms = unsafe { load::fixed::<u32>(tp, snap!(icsk_user_timeout)) };
+            if user_timeout_ms == settings::calibration_mark_ms() {
                 calibrate(&ctx, tp, old, new);
             }
             return 0;

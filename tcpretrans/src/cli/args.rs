@@ -5,22 +5,35 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-const EXAMPLES: &str = "\
-Examples:
-  sudo tcpretrans                               every retransmission on this machine
-  sudo tcpretrans -p 443,8000-8100              connections with one of these ports, either end
-  sudo tcpretrans --raddr 10.0.0.0/8 -t rto,syn timeouts towards the internal network
-  sudo tcpretrans --netns web --summary         inside a network namespace, with totals at the end
-  sudo tcpretrans -o tcp.jsonl --rotate-size 100M -q      log in the background
-  sudo tcpretrans --format json -d 30s | jq 'select(.event == \"closed\")'
-  tcpretrans doctor                             can this machine trace?";
+/// Commands and what they show.
+pub const EXAMPLES: &[(&str, &str)] = &[
+    ("sudo tcpretrans", "every retransmission on this machine"),
+    ("sudo tcpretrans -p 443,8000-8100", "one of these ports, at either end"),
+    ("sudo tcpretrans --raddr 10.0.0.0/8 -t rto,syn", "timeouts towards the internal network"),
+    ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
+    ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
+    ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
+    ("tcpretrans doctor", "can this machine trace?"),
+];
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  done (also after Ctrl-C, SIGTERM, or when the reader of a pipe left)
-  1  failed while running
-  2  bad usage or bad input
-  3  this machine cannot trace: the message says what is missing and what to do";
+/// Exit codes and what they mean.
+pub const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "done (also after Ctrl-C, SIGTERM, or when the reader of a pipe left)"),
+    (1, "failed while running"),
+    (2, "bad usage or bad input"),
+    (3, "this machine cannot trace: the message says what is missing and what to do"),
+];
+
+fn examples() -> String {
+    let width = EXAMPLES.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    let lines = EXAMPLES.iter().map(|(command, meaning)| format!("\n  {command:<width$}  {meaning}"));
+    format!("Examples:{}", lines.collect::<String>())
+}
+
+fn exit_codes() -> String {
+    let lines = EXIT_CODES.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
+    format!("Exit codes:{}", lines.collect::<String>())
+}
 
 /// See TCP retransmissions as the kernel makes them, and when and why a connection will die
 ///
@@ -32,8 +45,8 @@ Exit codes:
     version,
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    after_help = EXAMPLES,
-    after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"),
+    after_help = examples(),
+    after_long_help = format!("{}\n\n{}", examples(), exit_codes()),
 )]
 pub struct CommandLine {
     /// What to do; nothing: trace live.

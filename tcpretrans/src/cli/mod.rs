@@ -3,6 +3,7 @@
 pub mod args;
 pub mod config;
 pub mod exit;
+pub mod manual;
 pub mod quantity;
 pub mod selection;
 pub mod usage;
@@ -63,11 +64,7 @@ fn dispatch(
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);
             print(&script)
         }
-        Some(Command::Man) => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(CommandLine::command()).render(&mut page)?;
-            print(&page)
-        }
+        Some(Command::Man) => print(&manual::page()?),
     }
 }
 

@@ -35,6 +35,8 @@ pub enum What {
     Start(Box<Start>),
     /// A retransmission attempt.
     Retransmit(Box<Retransmit>),
+    /// A connection that was in trouble already when the trace began.
+    InBackoff(Box<InBackoff>),
     /// A threshold was passed; once an episode each.
     Threshold(Threshold),
     /// A loss episode is over, the data acknowledged.
@@ -63,6 +65,29 @@ pub struct Observation {
     pub kind: Kind,
     /// What it saw.
     pub record: Record,
+}
+
+/// A connection that was in trouble already when the trace began: where it is on its ladder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InBackoff {
+    /// TCP state (`tcpretrans_ebpf::tcp_state`).
+    pub state: u8,
+    /// RTOs that expired without an answer (`icsk_retransmits`).
+    pub retransmits: u32,
+    /// Exponent of the backoff (`icsk_backoff`).
+    pub backoff: u32,
+    /// The RTO that is being waited for, ms.
+    pub rto_ms: u64,
+    /// Since the first retransmission, ms; `None`: the kernel does not tell.
+    pub since_ms: Option<u64>,
+    /// Segments retransmitted in the connection's whole life (`total_retrans`).
+    pub total_retrans: u32,
+    /// Bytes sent and not acknowledged.
+    pub unacked_bytes: u32,
+    /// When the kernel will give up; `None`: no death is pending, or it cannot be computed.
+    pub deadline: Option<Deadline>,
+    /// Ordinal of the episode, from 1.
+    pub episode: u32,
 }
 
 /// Which threshold.

@@ -3,7 +3,7 @@
 use tcpretrans_ebpf::Record;
 
 use super::seq::SeqNum;
-use crate::event::{Deadline, Recovered, RecoveredBy, RetransmitType};
+use crate::event::{Recovered, RecoveredBy, RetransmitType};
 
 /// An episode that is not over.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,8 +30,6 @@ pub struct Episode {
     pub retries1_told: bool,
     /// `--warn-at` was announced.
     pub deadline_told: bool,
-    /// The last forecast.
-    pub deadline: Option<Deadline>,
 }
 
 impl Episode {
@@ -49,7 +47,6 @@ impl Episode {
             dsack_dups: record.sock.dsack_dups,
             retries1_told: false,
             deadline_told: false,
-            deadline: None,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod retransmission;
 pub mod seq;
 pub mod state;
 pub mod table;
+pub mod thresholds;
 
 pub use correlator::{Config, Correlator};
 pub use identity::Owner;

@@ -21,6 +21,7 @@ use tcpretrans_ebpf::{
 use super::{
     features::{Features, TRACEPOINTS, UnsupportedKernel},
     filter_maps::KernelFilter,
+    hz,
 };
 
 /// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
@@ -134,7 +135,7 @@ impl Programs {
         let has_reason = u32::from(features.reset_reason);
         let has_cookie = u32::from(features.socket_cookie);
         let all_closes = u32::from(settings.all_closes);
-        let tgid = std::process::id();
+        let mark_ms = hz::mark_ms();
         let wake_bytes = settings.ring_bytes / 4;
         let log_level = if settings.verbose { u8::MAX } else { 0 };
 
@@ -147,7 +148,7 @@ impl Programs {
             .override_global("SEND_RESET_HAS_REASON", &has_reason, true)
             .override_global("HAS_COOKIE_HELPER", &has_cookie, true)
             .override_global("ALL_CLOSES", &all_closes, true)
-            .override_global("TRACER_TGID", &tgid, true)
+            .override_global("CALIBRATION_MARK_MS", &mark_ms, true)
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", settings.ring_bytes)

@@ -16,7 +16,7 @@ use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
 use tokio::{
     io::unix::AsyncFd,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     time::{MissedTickBehavior, interval},
 };
 
@@ -33,7 +33,7 @@ use crate::{
         programs::{Programs, Settings},
     },
     owner::Owners,
-    sink::{self, Clock, Sink},
+    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream},
 };
 use output::{Go, Output};
 use session::Session;
@@ -85,7 +85,7 @@ async fn trace(
     // First of all: from here on a signal ends the trace in good order.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let mut hangup = Hangup::listen()?;
 
     let started = Instant::now();
     let calibration = hz::measure(&mut ring, CALIBRATION_PATIENCE)?;
@@ -94,7 +94,7 @@ async fn trace(
         forward_log(&mut programs)?;
     }
     let start = start_event(&config, &features, calibration.hz);
-    let sinks = sinks(&config, &start)?;
+    let sinks = sinks(&config)?;
     if config.seed && features.seed {
         seed::look_through(&mut programs, &config.filter);
     }
@@ -132,7 +132,7 @@ async fn trace(
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = hangup.recv() => {}
+            () = hangup.received() => break,
             () = until(stop_at) => break,
             _ = tick.tick() => {}
             // The ring passed its mark. Readiness is cleared before draining: a later wake-up sets it again.
@@ -180,6 +180,33 @@ async fn trace(
         eprint!("{}", totals.summary(duration_ms));
     }
     Ok(Exit::Done.into())
+}
+
+/// The terminal went away. Under `nohup` that is to be ignored, as it was when we were started.
+struct Hangup(Option<Signal>);
+
+impl Hangup {
+    fn listen() -> anyhow::Result<Hangup> {
+        // SAFETY: a null new action only asks for the old one, which is plain data.
+        let ignored = unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut before) == 0
+                && before.sa_sigaction == libc::SIG_IGN
+        };
+        if ignored {
+            return Ok(Hangup(None));
+        }
+        Ok(Hangup(Some(signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?)))
+    }
+
+    async fn received(&mut self) {
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// Sleeps until then; for ever without a time.
@@ -237,11 +264,16 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
 }
 
 /// Opens everything that events go to.
-fn sinks(config: &Config, start: &Start) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let _ = start;
-    if config.output.stdout.is_some() {
-        sinks.push(Box::new(sink::json::stream::JsonStream::new(std::io::stdout())));
+    if let Some(_format) = config.output.stdout {
+        let (stdout, _is_terminal) = Stream::stdout().context("cannot write to standard output")?;
+        sinks.push(Box::new(JsonSink::new(stdout)));
+    }
+    if let Some(log) = &config.output.log {
+        let rotation =
+            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
+        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
     }
     Ok(sinks)
 }

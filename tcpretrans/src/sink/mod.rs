@@ -18,18 +18,34 @@
 pub mod clock;
 pub mod errno;
 pub mod json;
+pub mod log_file;
+pub mod outage;
+pub mod rotation;
 pub mod state_name;
+pub mod stream;
 pub mod summary;
+pub mod table;
+pub mod whole_lines;
 
 #[cfg(test)]
 pub(crate) mod sample_events;
 
 pub use clock::Clock;
-pub use summary::Totals;
+pub use json::JsonSink;
+pub use log_file::LogFile;
+pub use rotation::Rotation;
+pub use stream::Stream;
+pub use summary::{Totals, summary};
+pub use table::TableSink;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Event, Lost, LostWhere, What};
+
+/// Is it the news of events that an output lost?
+fn tells_of_lost_output(event: &Event) -> bool {
+    matches!(event.what, What::Lost(Lost { place: LostWhere::Output, .. }))
+}
 
 /// A place that events go to.
 ///
@@ -66,6 +82,9 @@ pub enum SinkError {
     /// The reader has gone, as `head` does.
     #[error("nobody reads the output any more")]
     Closed,
+    /// An event that is no JSON; none is.
+    #[error("cannot encode an event: {0}")]
+    Encode(#[from] serde_json::Error),
     /// It cannot be written now.
     #[error("cannot {doing} {place}: {source}; {hint}")]
     Outage {

@@ -66,7 +66,7 @@ fn quiet_prints_nothing_and_logs_all() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log.jsonl");
     let mut storm = Storm::gather(&lab, 1);
-    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "-q", "-o", log.to_str().unwrap()]);
+    let tracer = Tracer::start_quiet(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
     storm.break_out(&lab);
     let start = std::time::Instant::now();
     while !fs::read_to_string(&log).is_ok_and(|text| text.contains(r#""type":"rto""#)) {
@@ -88,7 +88,30 @@ fn a_log_that_cannot_be_opened_is_an_error() {
 }
 
 #[test]
-fn a_vanished_log_is_reported_and_tracing_goes_on() {
+fn a_deleted_log_is_reported_and_written_anew() {
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    let mut storm = Storm::gather(&lab, 3);
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
+    fs::remove_file(&log).unwrap();
+    storm.break_out(&lab);
+    tracer.wait_for_complaint(log.to_str().unwrap());
+    tracer.wait_for_many("rto", 3, |event| is_type(event, "rto"));
+    let outcome = tracer.finish();
+    outcome.assert_clean();
+    let events = read_log(&log);
+    assert_eq!((&events[0]["event"], &events.last().unwrap()["event"]), (&"start".into(), &"end".into()));
+    assert_eq!(
+        times(&events),
+        times(&outcome.events),
+        "nothing that happened after it was deleted is missing"
+    );
+}
+
+#[test]
+fn a_log_whose_directory_vanished_is_reported_and_tracing_goes_on() {
     require_lab!();
     let lab = Lab::new().unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -56,7 +56,7 @@ fn files_stay_small_few_and_complete() {
     outcome.assert_clean();
 
     let files = files(dir.path());
-    assert!((KEEP..=KEEP + 1).contains(&files.len()), "--rotate-keep {KEEP} left {files:?}");
+    assert_eq!(files.len(), KEEP + 1, "{KEEP} old ones and the newest: {files:?}");
     assert_eq!(files.last(), Some(&log), "the newest has the log's own name");
     let mut logged = Vec::new();
     for file in &files {

@@ -89,7 +89,9 @@ fn check_flow(event: &Value, family: Family, client: &std::net::TcpStream, netns
     assert_eq!(flow["pid"], std::process::id(), "{flow}");
     assert_eq!(flow["uid"], geteuid().as_raw(), "{flow}");
     assert_eq!(flow["cgroup"].as_str(), own_cgroup().as_deref(), "{flow}");
-    assert!(flow["comm"].is_string(), "{flow}");
+    // The process's name, not that of the thread (the test's) that happened to connect.
+    let comm = std::fs::read_to_string(format!("/proc/{}/comm", std::process::id())).unwrap();
+    assert_eq!(flow["comm"], comm.trim_end(), "{flow}");
 }
 
 /// `ts` is `mono_ns` on the wall clock.

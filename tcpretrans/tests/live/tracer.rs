@@ -91,14 +91,26 @@ impl Tracer {
         Self::launch(command(args))
     }
 
+    /// Starts `tcpretrans --quiet ARGS`.
+    pub fn start_quiet(args: &[&str]) -> Tracer {
+        let mut command = command(args);
+        command.arg("--quiet");
+        Self::spawn(command)
+    }
+
     /// Starts a prepared command, which may be a wrapper that ends in the tracer's own arguments.
     pub fn launch(mut command: Command) -> Tracer {
+        command.args(["--format", "json"]);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Tracer {
         let scratch = tempfile::tempdir().unwrap();
         // The tracer may run as somebody else.
         std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
             .unwrap();
         let ready = scratch.path().join("ready");
-        command.args(["--format", "json", "--ready-file"]).arg(&ready);
+        command.arg("--ready-file").arg(&ready);
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

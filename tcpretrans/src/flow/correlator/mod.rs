@@ -10,8 +10,10 @@ use super::{
     obituary, retransmission,
     state::{Closing, FirstFin, FlowState, ResetSent, Side},
     table::FlowTable,
+    thresholds,
 };
-use crate::event::{Event, FlowId, LostWhere, Observation, RecoveredBy, Retransmit, What, run::Lost};
+use crate::deadline::{self, Kernel, TimerView};
+use crate::event::{Event, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
 
 /// How long after CLOSE a flow's last words (a reset sent, the socket's destruction) are waited for, ns. They
 /// follow within microseconds; records are in order.
@@ -75,13 +77,13 @@ impl Correlator {
             Kind::ReceiveReset => self.receive_reset(id, record, owner),
             Kind::SendReset => self.send_reset(id, record, owner),
             Kind::Destroy => self.destroy(id, events),
-            Kind::Seed => self.seed(id, record, owner),
+            Kind::Seed => self.seed(id, record, owner, events),
             Kind::ErrorReport | Kind::Calibrate => {}
         }
     }
 
     fn has_own_event(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Retransmit | Kind::SynAck | Kind::Seed)
+        matches!(kind, Kind::Retransmit | Kind::SynAck)
     }
 
     /// Passes on what makes no event of its own, for recordings.
@@ -128,6 +130,8 @@ impl Correlator {
         events: &mut Vec<Event>,
     ) {
         let hz = self.config.hz;
+        let kernel = Kernel::new(hz);
+        let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
         // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
         // record shows the listener's sequence numbers.)
@@ -146,33 +150,55 @@ impl Correlator {
             state.retransmissions += 1;
             state.segs = state.segs.saturating_add(event.segs);
         }
+        learn_first_fin(state, record);
+        event.deadline = deadline::of_record(event.ty, record, kernel);
+        state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
+        let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.add(event.ty, record, event.segs, event.retransmits);
         event.episode = episode.number;
-        learn_first_fin(state, record);
-        let flow = state.flow.clone();
-        self.forecast(kind, id, &mut event);
-        events.push(Event {
-            mono_ns: record.mono_ns,
-            flow: Some(flow),
-            what: What::Retransmit(Box::new(event)),
-        });
-        self.thresholds(id, record, events);
+        let view = TimerView::from_record(event.ty, record, kernel);
+        let thresholds = thresholds::passed(episode, view.as_ref(), event.deadline.as_ref(), warn_at);
+        let mut push = |what| events.push(Event { mono_ns: record.mono_ns, flow: Some(flow.clone()), what });
+        push(What::Retransmit(Box::new(event)));
+        for threshold in thresholds {
+            push(What::Threshold(threshold));
+        }
     }
 
     /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
-    fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner) {
+    fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
+        let kernel = Kernel::new(self.config.hz);
+        let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
-        state.last_retransmits = Some(record.sock.icsk_retransmits);
-        state.last_total_retrans = record.sock.total_retrans;
+        let sock = &record.sock;
+        state.last_retransmits = Some(sock.icsk_retransmits);
+        state.last_total_retrans = sock.total_retrans;
         learn_first_fin(state, record);
+        let deadline = deadline::of_seed(record, kernel);
+        state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
+        let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.resume(record);
+        let since_ns = record.mono_ns - episode.started_ns.min(record.mono_ns);
+        let in_backoff = InBackoff {
+            state: sock.skc_state,
+            retransmits: u32::from(sock.icsk_retransmits),
+            backoff: u32::from(sock.icsk_backoff),
+            rto_ms: kernel.jiffies_to_ms(u64::from(sock.icsk_rto)),
+            since_ms: (sock.retrans_stamp != 0).then_some(since_ns / 1_000_000),
+            total_retrans: sock.total_retrans,
+            unacked_bytes: retransmission::unacked_bytes(record),
+            deadline: deadline.clone(),
+            episode: episode.number,
+        };
+        let mut push = |what| events.push(Event { mono_ns: record.mono_ns, flow: Some(flow.clone()), what });
+        push(What::InBackoff(Box::new(in_backoff)));
+        let view = TimerView::from_seed(record, kernel);
+        for threshold in thresholds::passed(episode, view.as_ref(), deadline.as_ref(), warn_at) {
+            push(What::Threshold(threshold));
+        }
     }
-
-    fn forecast(&mut self, _kind: Kind, _id: FlowId, _event: &mut Retransmit) {}
-
-    fn thresholds(&mut self, _id: FlowId, _record: &Record, _events: &mut Vec<Event>) {}
 
     fn cong_state(&mut self, id: FlowId, record: &Record, events: &mut Vec<Event>) {
         let Some(state) = self.flows.get_mut(id) else { return };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tcpretrans_ebpf::{Kind, Record, Snapshot, tcp_state::*};
 
 use super::*;
-use crate::event::{Cause, Recovered, Who};
+use crate::event::{Cause, Recovered, Retransmit, Who};
 
 const HZ: u32 = 250;
 

@@ -7,16 +7,17 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{
     kernel_object::{BadField, baseline},
     schema::{
-        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, LostLine, ObservationLine, RecoveredLine,
-        RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, InBackoffLine, LostLine, ObservationLine,
+        RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
     },
     timestamp::Timestamp,
     tracepoint,
 };
 use crate::{
     event::{
-        Cause, Closed, Deadline, End, Event, Flow, FlowId, Knob, Lost, LostWhere, Observation, Recovered,
-        RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who, run::TypeTotal,
+        Cause, Closed, Deadline, End, Event, Flow, FlowId, InBackoff, Knob, Lost, LostWhere, Observation,
+        Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who,
+        run::TypeTotal,
     },
     sink::{clock::Clock, errno, state_name},
 };
@@ -62,6 +63,7 @@ pub fn decode(line: &[u8]) -> Result<Event, DecodeError> {
     let (flow, what) = match common.event.as_ref() {
         "start" => (None, start(serde_json::from_slice(line)?)?),
         "retransmit" => retransmit(serde_json::from_slice(line)?, mono_ns, clock)?,
+        "in_backoff" => in_backoff(serde_json::from_slice(line)?, clock)?,
         "threshold" => threshold(serde_json::from_slice(line)?, clock)?,
         "recovered" => recovered(serde_json::from_slice(line)?)?,
         "closed" => closed(serde_json::from_slice(line)?, clock)?,
@@ -227,6 +229,21 @@ fn closed(line: ClosedLine<'_>, clock: Clock) -> Decoded {
         note: line.note.into_owned(),
     };
     Ok((flow(line.flow)?, What::Closed(Box::new(closed))))
+}
+
+fn in_backoff(line: InBackoffLine<'_>, clock: Clock) -> Decoded {
+    let in_backoff = InBackoff {
+        state: known("state", &line.state, state_name::number(&line.state))?,
+        retransmits: line.retransmits,
+        backoff: line.backoff,
+        rto_ms: line.rto_ms,
+        since_ms: line.since_ms,
+        total_retrans: line.total_retrans,
+        unacked_bytes: line.unacked_bytes,
+        deadline: deadline(line.deadline, clock)?,
+        episode: line.episode,
+    };
+    Ok((flow(line.flow)?, What::InBackoff(Box::new(in_backoff))))
 }
 
 fn observation(line: ObservationLine<'_>, mono_ns: u64) -> Decoded {

@@ -8,8 +8,8 @@ use tcpretrans_ebpf::Record;
 use super::{
     kernel_object::{self, baseline},
     schema::{
-        ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, LostLine, ObservationLine,
-        RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, InBackoffLine, LostLine,
+        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
     },
     timestamp::Timestamp,
     tracepoint,
@@ -103,6 +103,24 @@ impl Encoder<'_> {
                     name: threshold.name.name().into(),
                     deadline,
                     note: Text::Borrowed(&threshold.note),
+                })
+            }
+            What::InBackoff(in_backoff) => {
+                let deadline = in_backoff.deadline.as_ref().map(|deadline| self.deadline(deadline));
+                self.write(&InBackoffLine {
+                    ts,
+                    mono_ns,
+                    event: "in_backoff".into(),
+                    flow,
+                    state: state_name::name(in_backoff.state),
+                    retransmits: in_backoff.retransmits,
+                    backoff: in_backoff.backoff,
+                    rto_ms: in_backoff.rto_ms,
+                    since_ms: in_backoff.since_ms,
+                    total_retrans: in_backoff.total_retrans,
+                    unacked_bytes: in_backoff.unacked_bytes,
+                    episode: in_backoff.episode,
+                    deadline,
                 })
             }
             What::Recovered(recovered) => self.write(&RecoveredLine {

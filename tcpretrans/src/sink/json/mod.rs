@@ -3,8 +3,8 @@
 pub mod decode;
 pub mod encode;
 pub mod kernel_object;
+pub mod lines;
 pub mod schema;
-pub mod stream;
 pub mod timestamp;
 mod tracepoint;
 
@@ -13,4 +13,5 @@ mod round_trip;
 
 pub use decode::{DecodeError, decode};
 pub use encode::encode;
+pub use lines::JsonSink;
 pub use timestamp::Timestamp;

@@ -12,9 +12,9 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{decode, encode};
 use crate::{
     event::{
-        Cause, Closed, Deadline, End, Event, Flow, FlowId, Knob, Lost, LostWhere, Observation, Recovered,
-        RecoveredBy, Retransmit, RetransmitType, SendError, Start, Threshold, ThresholdName, What, Who,
-        run::TypeTotal,
+        Cause, Closed, Deadline, End, Event, Flow, FlowId, InBackoff, Knob, Lost, LostWhere, Observation,
+        Recovered, RecoveredBy, Retransmit, RetransmitType, SendError, Start, Threshold, ThresholdName, What,
+        Who, run::TypeTotal,
     },
     sink::{Clock, sample_events},
 };
@@ -168,6 +168,18 @@ fn other_flow_event() -> impl Strategy<Value = What> {
                 by,
             })
         ),
+        (any::<u8>(), any::<[u32; 5]>(), any::<u64>(), any::<Option<u64>>(), option::of(deadline()))
+            .prop_map(|(state, counts, rto_ms, since_ms, deadline)| What::InBackoff(Box::new(InBackoff {
+                state,
+                retransmits: counts[0],
+                backoff: counts[1],
+                total_retrans: counts[2],
+                unacked_bytes: counts[3],
+                episode: counts[4],
+                rto_ms,
+                since_ms,
+                deadline,
+            }))),
         (kind(), record())
             .prop_map(|(kind, record)| What::Observation(Box::new(Observation { kind, record }))),
     ]
@@ -244,7 +256,7 @@ proptest! {
 }
 
 #[test]
-fn the_lines_have_the_fields_of_the_contract_in_their_order() {
+fn the_lines_have_the_documented_fields_in_their_order() {
     let names = |event: &Event| -> Vec<String> {
         // A map that keeps the order: the keys as they stand in the text.
         let line = line_of(event, &sample_events::CLOCK);
@@ -276,6 +288,7 @@ fn the_lines_have_the_fields_of_the_contract_in_their_order() {
             let kind = match &event.what {
                 What::Start(_) => "start",
                 What::Retransmit(_) => "retransmit",
+                What::InBackoff(_) => "in_backoff",
                 What::Threshold(_) => "threshold",
                 What::Recovered(_) => "recovered",
                 What::Closed(_) => "closed",

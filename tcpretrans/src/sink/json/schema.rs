@@ -117,6 +117,27 @@ pub struct RetransmitLine<'a> {
     pub kernel: Option<KernelObject<'a>>,
 }
 
+/// `in_backoff`
+#[derive(Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "see crate::event::InBackoff")]
+pub struct InBackoffLine<'a> {
+    pub ts: Timestamp,
+    pub mono_ns: u64,
+    #[serde(borrow)]
+    pub event: Text<'a>,
+    pub flow: Option<FlowObject<'a>>,
+    #[serde(borrow)]
+    pub state: Text<'a>,
+    pub retransmits: u32,
+    pub backoff: u32,
+    pub rto_ms: u64,
+    pub since_ms: Option<u64>,
+    pub total_retrans: u32,
+    pub unacked_bytes: u32,
+    pub episode: u32,
+    pub deadline: Option<DeadlineObject<'a>>,
+}
+
 /// `threshold`
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Threshold")]

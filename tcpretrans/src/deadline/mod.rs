@@ -1,0 +1,53 @@
+//! The death clock: when will the kernel give a connection up, and which knob does it.
+//!
+//! Pure code over what the kernel said at one moment. The same steps as `tcp_retransmit_timer` are taken ahead of
+//! time, on the same scale (jiffies) and with the same roundings, of which the timer wheel's is the largest.
+//!
+//! * [`TimerView`]: what is known of a socket's retransmission timer, at a retransmission
+//!   ([`TimerView::from_record`]) or as `sock_diag` shows it ([`DiagView`]); [`TimerView::forecast`] climbs on.
+//! * [`RequestView`]: the same for a connection request whose SYN-ACK is not answered.
+//! * [`of_record`]: either of them, from a record.
+//!
+//! `expected` is the likeliest course of events. `earliest..latest` covers what one record cannot tell: where
+//! within its jiffy it was, a tick between the probe and the timer's arming, a late softirq, ms that the kernel
+//! cuts off. If a budget ends within these of a timeout, the bounds reach from one timeout to the next.
+//!
+//! A deadline is given for every retransmission that can end in death by silence, ACK-clocked ones included: it
+//! is what happens if nothing arrives from now on. The next event corrects it.
+
+mod budget;
+mod diag;
+mod firing;
+mod forecast;
+mod from_record;
+mod kernel_clock;
+mod ladder;
+mod request;
+mod seeded;
+#[cfg(test)]
+mod simulation;
+mod verdict;
+mod view;
+mod wheel;
+
+pub use budget::{model_timeout_ms, orphan_retries};
+pub use diag::DiagView;
+pub use kernel_clock::Kernel;
+pub use request::{Queue, RequestView, WaitCap};
+pub use view::{Moment, Sysctls, Thin, Timer, TimerView};
+
+use crate::event::{Deadline, RetransmitType};
+use tcpretrans_ebpf::Record;
+
+/// The deadline at a retransmission of that type; `None` where none can be computed.
+pub fn of_record(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<Deadline> {
+    match ty {
+        RetransmitType::SynAck => RequestView::from_record(record, kernel)?.forecast(),
+        _ => TimerView::from_record(ty, record, kernel)?.forecast(),
+    }
+}
+
+/// The deadline of a socket that was in backoff before the trace began; `None` where none can be computed.
+pub fn of_seed(record: &Record, kernel: Kernel) -> Option<Deadline> {
+    TimerView::from_seed(record, kernel)?.forecast()
+}
