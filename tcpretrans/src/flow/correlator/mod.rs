@@ -205,6 +205,10 @@ impl Correlator {
     fn cong_state(&mut self, id: FlowId, record: &Record, events: &mut Vec<Event>) {
         let Some(state) = self.flows.get_mut(id) else { return };
         state.last_ns = record.mono_ns;
+        // tcp_disconnect resets the congestion state of a dead connection: that is no recovery.
+        if state.closing.is_some() {
+            return;
+        }
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         let Some(episode) = &mut state.episode else { return };
         episode.undo_marked |= record.sock.undo_marker != 0;
