@@ -267,6 +267,7 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         filters: config.filter.describe(),
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
+        reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
     }
 }
 
