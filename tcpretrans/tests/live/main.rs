@@ -16,6 +16,7 @@ mod lost_records;
 mod mapped_address;
 mod privileges;
 mod process;
+mod recording;
 mod recovery;
 mod rotation;
 mod rto_ladder;

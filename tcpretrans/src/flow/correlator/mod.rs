@@ -151,7 +151,9 @@ impl Correlator {
             state.segs = state.segs.saturating_add(event.segs);
         }
         learn_first_fin(state, record);
-        event.deadline = deadline::of_record(event.ty, record, kernel);
+        // ACKs clocked it out: the peer is there, and no death is pending.
+        let answered = event.ty.is_ack_clocked() && event.retransmits == 0;
+        event.deadline = (!answered).then(|| deadline::of_record(event.ty, record, kernel)).flatten();
         state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
@@ -203,6 +205,10 @@ impl Correlator {
     fn cong_state(&mut self, id: FlowId, record: &Record, events: &mut Vec<Event>) {
         let Some(state) = self.flows.get_mut(id) else { return };
         state.last_ns = record.mono_ns;
+        // tcp_disconnect resets the congestion state of a dead connection: that is no recovery.
+        if state.closing.is_some() {
+            return;
+        }
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         let Some(episode) = &mut state.episode else { return };
         episode.undo_marked |= record.sock.undo_marker != 0;

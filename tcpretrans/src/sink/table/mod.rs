@@ -5,6 +5,7 @@
 pub mod cells;
 pub mod escape;
 pub mod layout;
+pub mod note;
 pub mod row;
 pub mod sentence;
 pub mod style;
@@ -100,15 +101,20 @@ impl<T: Target> Sink for TableSink<T> {
             // The header shows that tracing has begun, before anything happens.
             return self.header_if_due();
         }
-        let Some(mut line) = row(event, &self.layout, clock) else { return Ok(()) };
+        let Some(lines) = row(event, &self.layout, clock) else { return Ok(()) };
         self.header_if_due()?;
-        line.push('\n');
-        self.since_header = self.since_header.map(|lines| lines + 1);
-        if tells_of_lost_output(event) {
-            self.out.push_aside(line.as_bytes())
-        } else {
-            self.out.push(line.as_bytes())
+        // Each event counts once, however many lines it takes.
+        let mut counts = !tells_of_lost_output(event);
+        for line in lines.split('\n') {
+            self.since_header = self.since_header.map(|lines| lines + 1);
+            let line = format!("{line}\n");
+            if std::mem::replace(&mut counts, false) {
+                self.out.push(line.as_bytes())?;
+            } else {
+                self.out.push_aside(line.as_bytes())?;
+            }
         }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

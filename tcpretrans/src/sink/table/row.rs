@@ -3,7 +3,7 @@
 use super::{
     cells::{self, local_time, time_of_day},
     layout::{Column, Layout, Line},
-    sentence,
+    note, sentence,
     style::Look,
 };
 use crate::{
@@ -11,14 +11,20 @@ use crate::{
     sink::Clock,
 };
 
-/// The event's line without its newline; `None`: the table does not show such events.
+/// The event's lines without the last newline, mostly one; `None`: the table does not show such events.
 pub fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {
-    let line = match &event.what {
+    let mut line = match &event.what {
         What::Retransmit(retransmit) => retransmission(event, retransmit, layout, clock),
         what => other(event, what, layout, clock)?,
     };
+    if let Some(shorter) = note::without(&line, &event.what, layout) {
+        line = other(event, &shorter, layout, clock)?;
+    }
     let style = Look::of(event).style();
-    Some(if layout.colour { format!("{style}{line}{style:#}") } else { line })
+    let styled = |line: String| if layout.colour { format!("{style}{line}{style:#}") } else { line };
+    let below = note::below(&line, &event.what, layout);
+    let lines: Vec<String> = std::iter::once(line).chain(below).map(styled).collect();
+    Some(lines.join("\n"))
 }
 
 fn retransmission(event: &Event, retransmit: &Retransmit, layout: &Layout, clock: &Clock) -> String {

@@ -102,8 +102,10 @@ fn colour_wraps_the_line_and_changes_nothing_in_it() {
         else {
             continue;
         };
-        assert!(coloured.contains(&plain), "{coloured:?}");
-        assert!(!plain.contains('\u{1b}'));
+        for (plain, coloured) in plain.lines().zip(coloured.lines()) {
+            assert!(coloured.contains(plain), "{coloured:?}");
+            assert!(!plain.contains('\u{1b}'));
+        }
     }
     let dying = sample::event(sample::ipv4_flow(), sample::retransmit(sample::last_rto()));
     let line = row(&dying, &layout, &sample::CLOCK).unwrap();
@@ -185,11 +187,14 @@ proptest! {
             What::End(Box::default()),
         ] {
             let event = Event { mono_ns, flow: flow.clone(), what };
-            let line = row(&event, &at(width), &sample::CLOCK).unwrap();
-            prop_assert!(line.width() <= width, "{} columns: {}", width, line);
+            let lines = row(&event, &at(width), &sample::CLOCK).unwrap();
+            for line in lines.split('\n') {
+                prop_assert!(line.width() <= width, "{} columns: {}", width, line);
+                prop_assert!(!line.contains(char::is_control));
+            }
             let piped = row(&event, &Layout::piped(false, TimeZone::UTC), &sample::CLOCK).unwrap();
             prop_assert!(!piped.contains(char::is_control));
-            prop_assert!(!piped.contains('…') || line.contains('…'), "a pipe gets everything");
+            prop_assert!(!piped.contains('…') || lines.contains('…'), "a pipe gets everything");
         }
     }
 }
