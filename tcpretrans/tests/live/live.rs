@@ -6,6 +6,7 @@
 //! Elsewhere the first process hardly ever runs, and a failure stays one.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
@@ -51,10 +52,11 @@ impl Witness {
         let path = Path::new(INSTANCES).join(format!("{PREFIX}{}-{number}", std::process::id()));
         fs::create_dir(&path).ok()?;
         let witness = Witness(path);
+        // By name: threads come and go.
         let threads = fs::read_dir("/proc/1/task").ok()?.flatten();
-        let filter: Vec<String> = threads
-            .filter_map(|thread| Some(format!("common_pid=={}", thread.file_name().to_str()?)))
-            .collect();
+        let names: BTreeSet<String> =
+            threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok()).collect();
+        let filter: Vec<String> = names.iter().map(|name| format!("comm==\"{}\"", name.trim_end())).collect();
         witness.set("buffer_size_kb", "64").ok()?;
         for event in EVENTS {
             // Old kernels do not have all of them.
