@@ -14,6 +14,7 @@ macro_rules! require_lab {
 
 mod already_troubled;
 mod bad_usage;
+mod death_clock;
 mod endings;
 mod failed_send;
 mod file_log;
