@@ -90,6 +90,12 @@ pub fn compare(kind: &Kind, events: &[&Value], fact: &Fact, tick_ms: f64) -> Res
     let (Some(first), Some(last)) = (ladder.first(), ladder.last()) else {
         return fail("no timeout had a deadline".into());
     };
+    for pair in ladder.windows(2) {
+        let [before, after] = [0, 1].map(|n| number(pair[n].event, "retransmits"));
+        if after != before + 1 {
+            return fail(format!("after timeout {before} came {after}: {}", pair[1].event));
+        }
+    }
     let deadline = &first.event["deadline"];
     if (&deadline["knob"], &deadline["limit"]) != (&kind.knob.0.into(), &kind.knob.1.into()) {
         return fail(format!("knob and limit: {deadline}"));
