@@ -121,6 +121,7 @@ async fn trace(
 
     let correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
+        request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
         all_closes: config.all_closes,
         cong_state: features.has("tcp_cong_state_set"),
@@ -281,6 +282,7 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
+    map.insert("request_rto_max".into(), features.request_rto_max);
     map
 }
 

@@ -5,6 +5,7 @@
 
 mod already_troubled;
 mod bad_usage;
+mod death_clock;
 mod endings;
 mod failed_send;
 mod file_log;

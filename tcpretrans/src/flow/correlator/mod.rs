@@ -7,7 +7,7 @@ use tcpretrans_ebpf::{Kind, Record, tcp_state};
 use super::{
     classify::ca_state,
     identity::{self, Ends, Owner},
-    obituary, retransmission,
+    ladder, obituary, retransmission,
     state::{Closing, FirstFin, FlowState, ResetSent, Side},
     table::FlowTable,
     thresholds,
@@ -27,6 +27,8 @@ pub const DEFAULT_MAX_FLOWS: usize = 131_072;
 pub struct Config {
     /// Timer ticks a second.
     pub hz: u32,
+    /// [`Kernel::request_rto_max`]
+    pub request_rto_max: Option<bool>,
     /// Share of the death budget at which to warn, 0 to 1.
     pub warn_at: f64,
     /// Announce the end of flows that had no trouble, too.
@@ -37,6 +39,12 @@ pub struct Config {
     pub reset_reasons: HashMap<u32, String>,
     /// Flows to remember at most.
     pub max_flows: usize,
+}
+
+impl Config {
+    fn kernel(&self) -> Kernel {
+        Kernel { request_rto_max: self.request_rto_max, ..Kernel::new(self.hz) }
+    }
 }
 
 /// Turns records into events. Pure: the same records give the same events.
@@ -129,8 +137,7 @@ impl Correlator {
         owner: &Owner,
         events: &mut Vec<Event>,
     ) {
-        let hz = self.config.hz;
-        let kernel = Kernel::new(hz);
+        let kernel = self.config.kernel();
         let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
         // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
@@ -140,9 +147,9 @@ impl Correlator {
         }
 
         let mut event = if kind == Kind::SynAck {
-            retransmission::of_synack(record, hz)
+            retransmission::of_synack(record, kernel)
         } else {
-            retransmission::of_skb(record, state.last_retransmits, hz)
+            retransmission::of_skb(record, state.last_retransmits, kernel)
         };
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         state.last_total_retrans = record.sock.total_retrans;
@@ -170,7 +177,7 @@ impl Correlator {
 
     /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
     fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
-        let kernel = Kernel::new(self.config.hz);
+        let kernel = self.config.kernel();
         let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
         let sock = &record.sock;
@@ -187,7 +194,7 @@ impl Correlator {
             state: sock.skc_state,
             retransmits: u32::from(sock.icsk_retransmits),
             backoff: u32::from(sock.icsk_backoff),
-            rto_ms: kernel.jiffies_to_ms(u64::from(sock.icsk_rto)),
+            rto_ms: ladder::jiffies_to_ms(u64::from(sock.icsk_rto), kernel.hz),
             since_ms: (sock.retrans_stamp != 0).then_some(since_ns / 1_000_000),
             total_retrans: sock.total_retrans,
             unacked_bytes: retransmission::unacked_bytes(record),
