@@ -1,11 +1,16 @@
 //! The memory of who opened which socket; see [`OwnerSlot`].
 
 use aya_ebpf::{
-    helpers::{bpf_get_current_pid_tgid, generated::bpf_get_current_comm},
+    helpers::{
+        bpf_get_current_pid_tgid,
+        generated::{bpf_get_current_comm, bpf_get_current_task},
+    },
     macros::map,
     maps::Array,
 };
-use tcpretrans_ebpf::OwnerSlot;
+use tcpretrans_ebpf::{OwnerSlot, owner::exit};
+
+use super::{filters::probe, settings::walk};
 
 #[map]
 static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
@@ -27,6 +32,25 @@ pub fn current_comm() -> [u64; 2] {
     unsafe {
         bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
         comm.assume_init()
+    }
+}
+
+/// How the current task is dying, if it is.
+#[inline(always)]
+pub fn current_exit() -> u8 {
+    const PF_EXITING: u32 = 4;
+    const SIGNAL: u32 = 0x7f;
+    if walk!(task_flags).width() == 0 || walk!(task_exit_code).width() == 0 {
+        return 0;
+    }
+    unsafe {
+        let task = bpf_get_current_task();
+        let flags: u32 = probe(task, walk!(task_flags).offset());
+        if flags & PF_EXITING == 0 {
+            return 0;
+        }
+        let code: u32 = probe(task, walk!(task_exit_code).offset());
+        exit::DYING | (code & SIGNAL) as u8
     }
 }
 
@@ -59,13 +83,35 @@ pub fn remember_birth(sk: u64, born_ns: u64) {
     }
 }
 
-/// Remembers when the first FIN went.
+/// Remembers the first FIN: when, and how long ago (jiffies) data was last sent.
 #[inline(always)]
-pub fn remember_fin(sk: u64, now_ns: u64) {
+pub fn remember_fin(sk: u64, now_ns: u64, idle_jiffies: u32) {
     if let Some(slot) = slot(sk) {
         unsafe {
             if (*slot).sk == sk && (*slot).fin_ns == 0 {
                 (&raw mut (*slot).fin_ns).write(now_ns);
+                (&raw mut (*slot).fin_idle_jiffies).write(idle_jiffies);
+                (&raw mut (*slot).fin_exit).write(0);
+            }
+        }
+    }
+}
+
+/// Remembers who closes: the current task. It also counts as the owner where the opener is not known, which is so
+/// for accepted sockets: once closed, nobody holds them whom userspace could find.
+#[inline(always)]
+pub fn remember_closer(sk: u64) {
+    if let Some(slot) = slot(sk) {
+        unsafe {
+            if (*slot).sk != sk {
+                return;
+            }
+            (&raw mut (*slot).fin_exit).write(u32::from(current_exit()));
+            if (*slot).tgid == 0 {
+                let (tgid, comm, born_ns) = (current_tgid(), current_comm(), (*slot).born_ns);
+                (&raw mut (*slot).comm).write(comm);
+                (&raw mut (*slot).tgid).write(tgid);
+                (&raw mut (*slot).check).write(OwnerSlot::check_of(sk, born_ns, tgid, comm));
             }
         }
     }
