@@ -232,6 +232,8 @@ macro_rules! walk_fields {
             task_flags: optional u32 [("task_struct", "flags")];
             task_exit_code: optional u32 [("task_struct", "exit_code")];
             req_timer_expires: fixed u64 [("request_sock", "rsk_timer.expires")];
+            task_group_leader: fixed u64 [("task_struct", "group_leader")];
+            task_comm: fixed u64 [("task_struct", "comm")];
         }
     };
 }

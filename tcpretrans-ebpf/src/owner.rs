@@ -14,7 +14,7 @@ pub struct OwnerSlot {
     pub born_ns: u64,
     /// When its first FIN was sent or received; 0: not yet.
     pub fin_ns: u64,
-    /// The owner's `comm`; zero if unknown.
+    /// The owning process's `comm` (its group leader's); zero if unknown.
     pub comm: [u64; 2],
     /// The owner's thread group id; 0 if unknown.
     pub tgid: u32,

@@ -1,10 +1,7 @@
 //! The memory of who opened which socket; see [`OwnerSlot`].
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_current_pid_tgid,
-        generated::{bpf_get_current_comm, bpf_get_current_task},
-    },
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel, generated::bpf_get_current_task},
     macros::map,
     maps::Array,
 };
@@ -25,13 +22,18 @@ pub fn current_tgid() -> u32 {
     (bpf_get_current_pid_tgid() >> 32) as u32
 }
 
+/// The current process's name, as `ss -p` and `ps` show it. The thread's own (`bpf_get_current_comm`) often is that
+/// of a pool, such as "tokio-runtime-w".
 #[inline(always)]
 pub fn current_comm() -> [u64; 2] {
-    // aya's wrapper zeroes byte by byte first. The helper writes all sixteen bytes, whatever it returns.
-    let mut comm = core::mem::MaybeUninit::<[u64; 2]>::uninit();
+    // Untyped reads: typed ones of the current task (`bpf_get_current_task_btf`) need 5.11. They happen where a
+    // socket opens or closes, not at each retransmission.
     unsafe {
-        bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
-        comm.assume_init()
+        let task = bpf_get_current_task();
+        let leader = task + walk!(task_group_leader).offset() as u64;
+        let leader = bpf_probe_read_kernel(leader as *const u64).unwrap_or(task);
+        let comm = leader + walk!(task_comm).offset() as u64;
+        bpf_probe_read_kernel(comm as *const [u64; 2]).unwrap_or([0; 2])
     }
 }
 

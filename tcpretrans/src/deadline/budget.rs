@@ -74,7 +74,7 @@ mod tests {
         for (rto_max_ms, ms) in [(1000, 14_400), (5000, 61_200), (10_000, 112_600), (30_000, 291_000)] {
             assert_eq!(established(1000, 15, rto_max_ms), ms);
         }
-        // [LIVE] retries2=8, tcp_rto_max_ms=1000
+        // Observed: retries2=8, tcp_rto_max_ms=1000
         assert_eq!(established(250, 8, 1000), 7400);
     }
 

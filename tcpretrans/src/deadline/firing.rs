@@ -7,6 +7,8 @@ use super::{
 
 /// How late the timer softirq may be without the forecast being wrong. It covers a busy machine, not a stalled one.
 const LATE_MS: u64 = 20;
+/// Between the probe's reading of `jiffies` and of the clock.
+const PROBE_NS: i64 = 100_000;
 /// By how many jiffies `base->clk` may trail `jiffies` while expired timers wait for their softirq.
 const CLK_BEHIND_JIFFIES: u64 = 2;
 
@@ -65,7 +67,7 @@ impl Timeline {
                 Span { lo: at(runs.lo) - phase, hi: at(runs.hi) - phase }
             }
             Aim::Bounds => {
-                let error = self.jiffies_error as i64 * tick;
+                let error = self.jiffies_error as i64 * tick + PROBE_NS;
                 Span { lo: at(runs.lo) - tick - error, hi: at(runs.hi) + tick + error }
             }
         }

@@ -54,6 +54,9 @@ impl TimerView {
     ///   such a deadline says what happens if it falls silent now.
     pub fn from_record(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<Self> {
         let sock = &record.sock;
+        if !is_plausible(record) {
+            return None;
+        }
         let sysctls = Sysctls::from_snapshot(sock)?;
         let timed_out = match ty {
             RetransmitType::SynAck => return None,
@@ -109,6 +112,21 @@ impl TimerView {
             sysctls,
         })
     }
+}
+
+/// Can these be a kernel's times? A damaged recording may say anything, and nothing follows from it: clocks of more
+/// than a few decades, an RTO of more than hours, a timer that expires in days.
+pub(super) fn is_plausible(record: &Record) -> bool {
+    const LONG_JIFFIES: u64 = 1 << 24;
+    let sock = &record.sock;
+    let rto_max = match sock.icsk_rto_max {
+        ABSENT => 0,
+        max => u64::from(max),
+    };
+    record.mono_ns < 1 << 60
+        && record.jiffies < 1 << 48
+        && u64::from(sock.icsk_rto).max(rto_max) <= LONG_JIFFIES
+        && sock.timer_expires < record.jiffies + LONG_JIFFIES
 }
 
 /// A `jiffies32` of the recent past on the 64-bit scale.

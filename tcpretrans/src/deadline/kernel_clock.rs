@@ -26,17 +26,17 @@ impl Kernel {
 
     /// `msecs_to_jiffies`: rounds up.
     pub fn ms_to_jiffies(self, ms: u64) -> u64 {
-        (ms * u64::from(self.hz)).div_ceil(1000)
+        ms.saturating_mul(u64::from(self.hz)).div_ceil(1000)
     }
 
     /// `usecs_to_jiffies`: rounds up.
     pub fn us_to_jiffies(self, us: u64) -> u64 {
-        (us * u64::from(self.hz)).div_ceil(1_000_000)
+        us.saturating_mul(u64::from(self.hz)).div_ceil(1_000_000)
     }
 
     /// `jiffies_to_msecs`: rounds up where a jiffy is no whole number of ms.
     pub fn jiffies_to_ms(self, jiffies: u64) -> u64 {
-        (jiffies * 1000).div_ceil(u64::from(self.hz))
+        jiffies.saturating_mul(1000).div_ceil(u64::from(self.hz))
     }
 
     /// `TCP_RTO_MAX`: 120 s, the cap of every kernel without `icsk_rto_max`.

@@ -22,6 +22,8 @@ mod forecast;
 mod from_record;
 mod kernel_clock;
 mod ladder;
+#[cfg(test)]
+mod observed;
 mod request;
 mod seeded;
 #[cfg(test)]

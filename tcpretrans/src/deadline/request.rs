@@ -91,6 +91,9 @@ impl RequestView {
     /// The request at a `tcp_retransmit_synack`; `None` where the kernel hides a sysctl.
     pub fn from_record(record: &Record, kernel: Kernel) -> Option<Self> {
         let sock = &record.sock;
+        if !super::from_record::is_plausible(record) {
+            return None;
+        }
         let sysctls = Sysctls::from_snapshot(sock)?;
         let fast_open_child = sock.skc_state != tcp_state::LISTEN;
         let constant = u64::from(kernel.rto_max_jiffies());

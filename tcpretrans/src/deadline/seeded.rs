@@ -23,10 +23,18 @@ impl TimerView {
             u16::MAX => u32::from(sock.icsk_backoff),
             total => u32::from(total),
         };
-        // It was armed for the RTO, or for what was left of TCP_USER_TIMEOUT.
-        let delay = u64::from(sock.icsk_rto).max(expires.saturating_sub(record.jiffies));
-        let timer =
-            Timer::Armed { earliest: expires, likely: expires, latest: expires, delay, in_handler: true };
+        // It was armed for the RTO, or for what was left of TCP_USER_TIMEOUT: then for no less than is left now.
+        let left = expires - record.jiffies;
+        let delay = u64::from(sock.icsk_rto).max(left);
+        let least_delay = if sock.icsk_user_timeout == 0 { delay } else { left.max(1) };
+        let timer = Timer::Armed {
+            earliest: expires,
+            likely: expires,
+            latest: expires,
+            delay,
+            least_delay,
+            in_handler: true,
+        };
         Some(Self { timer, timeouts, ..view })
     }
 }

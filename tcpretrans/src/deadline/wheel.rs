@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_socket_at_hz_250() {
+    fn an_observed_socket_at_hz_250() {
         // RTO of 51 jiffies fires one jiffy late; 102 is rounded to the next multiple of 8.
         assert_eq!(fires_at(1000 + 51, Reach::from_handler(51)), 1052);
         assert_eq!(fires_at(1052 + 102, Reach::from_handler(102)), 1160);

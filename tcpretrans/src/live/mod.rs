@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Config, exit::Exit},
+    cli::{Config, args::Format, exit::Exit},
     event::{Event, What, run::Start},
     filter::gate::{Before, Gate},
     flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
@@ -33,7 +33,7 @@ use crate::{
         programs::{Programs, Settings},
     },
     owner::Owners,
-    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream},
+    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
 };
 use output::{Go, Output};
 use session::Session;
@@ -268,13 +268,19 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
 /// Opens everything that events go to.
 fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    if let Some(_format) = config.output.stdout {
-        let (stdout, _is_terminal) = Stream::stdout().context("cannot write to standard output")?;
-        sinks.push(Box::new(JsonSink::new(stdout)));
+    match config.output.stdout {
+        Some(Format::Table) => {
+            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
+        }
+        Some(Format::Json) => {
+            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
+            sinks.push(Box::new(JsonSink::new(stdout)));
+        }
+        None => {}
     }
     if let Some(log) = &config.output.log {
         let rotation =
-            log.rotation.map(|rotation| Rotation { size_bytes: rotation.size_bytes, keep: rotation.keep });
+            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
         sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
     }
     Ok(sinks)

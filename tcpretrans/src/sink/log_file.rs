@@ -10,7 +10,10 @@ use std::{
 
 use bytes::BytesMut;
 
-use super::{Clock, Rotation, Sink, SinkError, json::encode, outage::Outage, rotation, stream::count_lines};
+use super::{
+    Clock, Rotation, Sink, SinkError, json::encode, outage::Outage, rotation, stream::count_lines,
+    tells_of_lost_output,
+};
 use crate::event::{Event, Lost, LostWhere, What};
 use open_file::OpenFile;
 
@@ -35,6 +38,8 @@ pub struct LogFile {
     line: Vec<u8>,
     outage: Outage,
     rotation_outage: Outage,
+    /// The file was deleted, which nobody was told yet.
+    was_deleted: bool,
     /// Events lost since it was last asked.
     lost: u64,
     /// Events lost that the file does not tell of yet.
@@ -66,6 +71,7 @@ impl LogFile {
             line: Vec::new(),
             outage: Outage::none(),
             rotation_outage: Outage::none(),
+            was_deleted: false,
             lost: 0,
             untold: 0,
             mono_ns: 0,
@@ -107,7 +113,7 @@ impl LogFile {
         match written {
             Ok(rotated) => {
                 self.outage.over();
-                rotated
+                rotated.and(self.report_deletion())
             }
             Err(SinkError::Outage { .. }) if !self.outage.failed(now) => Ok(()),
             Err(error) => Err(error),
@@ -162,9 +168,27 @@ impl LogFile {
                 }
                 return Ok(());
             }
+            let deleted = file.was_deleted();
             self.file = None;
+            self.open_again()?;
+            // Where it cannot be opened again, that is the report.
+            self.was_deleted = deleted;
+            return Ok(());
         }
         self.open_again()
+    }
+
+    /// A file that was moved is where somebody put it (logrotate). One that was deleted took its events with it.
+    fn report_deletion(&mut self) -> Result<(), SinkError> {
+        if !mem::take(&mut self.was_deleted) {
+            return Ok(());
+        }
+        Err(SinkError::Outage {
+            doing: "go on with",
+            place: self.path.display().to_string(),
+            source: io::Error::other("it was deleted"),
+            hint: "what it held is gone, and a new file has begun",
+        })
     }
 
     fn open_again(&mut self) -> Result<(), SinkError> {
@@ -233,15 +257,14 @@ impl Sink for LogFile {
     fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError> {
         self.clock = *clock;
         self.mono_ns = event.mono_ns;
-        match &event.what {
-            What::Start(_) => {
-                self.start = Some(event.clone());
-                return self.begin();
-            }
-            // This file's own losses it tells of itself, once it can be written again. Were it to take this
-            // event, then each event lost would make another one to lose.
-            What::Lost(Lost { place: LostWhere::Output, .. }) => return Ok(()),
-            _ => {}
+        if matches!(event.what, What::Start(_)) {
+            self.start = Some(event.clone());
+            return self.begin();
+        }
+        // This file's own losses it tells of itself, once it can be written again. Were it to take this event,
+        // then each event lost would make another one to lose.
+        if tells_of_lost_output(event) {
+            return Ok(());
         }
         self.encode(event)?;
         if self.waiting.len() + self.line.len() > TOO_MUCH {

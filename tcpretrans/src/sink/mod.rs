@@ -25,6 +25,7 @@ pub mod signal;
 pub mod state_name;
 pub mod stream;
 pub mod summary;
+pub mod table;
 pub mod whole_lines;
 
 #[cfg(test)]
@@ -35,11 +36,17 @@ pub use json::JsonSink;
 pub use log_file::LogFile;
 pub use rotation::Rotation;
 pub use stream::Stream;
-pub use summary::Totals;
+pub use summary::{Totals, summary};
+pub use table::TableSink;
 
 use std::io;
 
-use crate::event::Event;
+use crate::event::{Event, Lost, LostWhere, What};
+
+/// Is it the news of events that an output lost?
+fn tells_of_lost_output(event: &Event) -> bool {
+    matches!(event.what, What::Lost(Lost { place: LostWhere::Output, .. }))
+}
 
 /// A place that events go to.
 ///

@@ -1,19 +1,20 @@
-//! Totals of what was printed.
+//! What happened, in numbers: the `end` event, and `--summary`.
 
-use crate::event::{End, Event, What};
+use std::fmt::Write;
 
-/// Totals so far.
+use crate::event::{End, Event, LostWhere, What};
+
+/// Counts events as they are printed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Totals {
-    end: End,
-}
+pub struct Totals(End);
 
 impl Totals {
     /// Counts one event.
     pub fn count(&mut self, event: &Event) {
+        let Totals(end) = self;
         match &event.what {
             What::Retransmit(retransmit) => {
-                let total = self.end.retransmits.entry(retransmit.ty).or_default();
+                let total = end.retransmits.entry(retransmit.ty).or_default();
                 if retransmit.err.is_some() {
                     total.failed += 1;
                 } else {
@@ -22,21 +23,146 @@ impl Totals {
                     total.bytes += u64::from(retransmit.bytes);
                 }
             }
-            What::Threshold(_) => self.end.thresholds += 1,
-            What::Recovered(_) => self.end.recovered += 1,
-            What::Closed(closed) => *self.end.closed.entry(closed.cause).or_default() += 1,
-            What::Lost(lost) => *self.end.lost.entry(lost.place).or_default() += lost.records,
+            What::Threshold(_) => end.thresholds += 1,
+            What::Recovered(_) => end.recovered += 1,
+            What::Closed(closed) => *end.closed.entry(closed.cause).or_default() += 1,
+            What::Lost(lost) => self.lose(lost.place, lost.records),
             What::Start(_) | What::InBackoff(_) | What::Observation(_) | What::End(_) => {}
         }
     }
 
-    /// The totals as the last event.
-    pub fn into_end(self, duration_ms: u64) -> End {
-        End { duration_ms, ..self.end }
+    /// Counts losses that no event told of.
+    pub fn lose(&mut self, place: LostWhere, records: u64) {
+        *self.0.lost.entry(place).or_default() += records;
     }
 
-    /// The totals as text.
-    pub fn summary(&self, _duration_ms: u64) -> String {
-        String::new()
+    /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
+    pub fn into_end(mut self, duration_ms: u64) -> End {
+        for place in LostWhere::ALL {
+            self.lose(place, 0);
+        }
+        End { duration_ms, ..self.0 }
+    }
+
+    /// As [`summary`].
+    pub fn summary(&self, duration_ms: u64) -> String {
+        summary(&self.clone().into_end(duration_ms))
+    }
+}
+
+/// `--summary`: a few lines for people.
+pub fn summary(end: &End) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_summary(end, &mut text);
+    text
+}
+
+fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
+    writeln!(text, "Traced for {}.", super::table::cells::duration(end.duration_ms))?;
+    if end.retransmits.is_empty() {
+        writeln!(text, "No retransmissions.")?;
+    } else {
+        writeln!(text, "{:<12} {:>9} {:>9} {:>9} {:>12}", "TYPE", "SENT", "FAILED", "SEGMENTS", "BYTES")?;
+        let mut all = crate::event::run::TypeTotal::default();
+        let mut line = |name: &str, total: &crate::event::run::TypeTotal| {
+            writeln!(
+                text,
+                "{name:<12} {:>9} {:>9} {:>9} {:>12}",
+                total.sent, total.failed, total.segs, total.bytes
+            )
+        };
+        for (ty, total) in &end.retransmits {
+            line(ty.name(), total)?;
+            all.sent += total.sent;
+            all.failed += total.failed;
+            all.segs += total.segs;
+            all.bytes += total.bytes;
+        }
+        if end.retransmits.len() > 1 {
+            line("all", &all)?;
+        }
+    }
+    writeln!(text, "Thresholds passed: {}. Episodes recovered: {}.", end.thresholds, end.recovered)?;
+    let closed: Vec<String> =
+        end.closed.iter().map(|(cause, count)| format!("{} {count}", cause.name())).collect();
+    if !closed.is_empty() {
+        writeln!(text, "Closed: {}.", closed.join(", "))?;
+    }
+    let lost: Vec<String> = end
+        .lost
+        .iter()
+        .filter(|(_, records)| **records > 0)
+        .map(|(place, records)| format!("{} {records}", place.name()))
+        .collect();
+    if lost.is_empty() {
+        writeln!(text, "Nothing was lost.")
+    } else {
+        writeln!(text, "LOST, so the numbers above are too low: {}.", lost.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Cause, Retransmit, RetransmitType, SendError, run::TypeTotal},
+        sink::sample_events as sample,
+    };
+
+    fn totals() -> Totals {
+        let mut totals = Totals::default();
+        for event in sample::one_of_each() {
+            totals.count(&event);
+        }
+        let failed = Retransmit { err: Some(SendError::QueueDrop), ..sample::rto() };
+        totals.count(&sample::event(sample::ipv4_flow(), sample::retransmit(failed)));
+        totals
+    }
+
+    #[test]
+    fn each_event_is_counted_where_it_belongs() {
+        let mut totals = totals();
+        totals.lose(LostWhere::Output, 3);
+        let end = totals.into_end(30_200);
+        assert_eq!(
+            end.retransmits,
+            [
+                (RetransmitType::Rto, TypeTotal { sent: 2, failed: 1, segs: 2, bytes: 2896 }),
+                (RetransmitType::Fast, TypeTotal { sent: 1, failed: 0, segs: 12, bytes: 17_376 }),
+            ]
+            .into()
+        );
+        assert_eq!((end.thresholds, end.recovered), (1, 1));
+        assert_eq!(end.closed, [(Cause::RetransmitTimeout, 1)].into());
+        assert_eq!(
+            end.lost,
+            [(LostWhere::Ring, 17), (LostWhere::Recursion, 0), (LostWhere::Map, 0), (LostWhere::Output, 3)]
+                .into()
+        );
+        assert_eq!(end.duration_ms, 30_200);
+    }
+
+    #[test]
+    fn for_people() {
+        assert_eq!(
+            totals().summary(30_200),
+            "Traced for 30s.\n\
+             TYPE              SENT    FAILED  SEGMENTS        BYTES\n\
+             rto                  2         1         2         2896\n\
+             fast                 1         0        12        17376\n\
+             all                  3         1        14        20272\n\
+             Thresholds passed: 1. Episodes recovered: 1.\n\
+             Closed: retransmit_timeout 1.\n\
+             LOST, so the numbers above are too low: ring 17.\n"
+        );
+    }
+
+    #[test]
+    fn a_quiet_trace() {
+        assert_eq!(
+            Totals::default().summary(500),
+            "Traced for 500ms.\nNo retransmissions.\nThresholds passed: 0. Episodes recovered: 0.\nNothing was lost.\n"
+        );
     }
 }

@@ -12,6 +12,7 @@ macro_rules! require_lab {
     };
 }
 
+mod already_troubled;
 mod bad_usage;
 mod endings;
 mod failed_send;

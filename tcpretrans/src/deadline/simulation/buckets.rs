@@ -57,6 +57,11 @@ impl TimerBase {
         Self::calc_index(expires, self.depth - 1)
     }
 
+    /// The jiffy in which a timer would fire that was armed now.
+    pub fn bucket_expiry(&self, expires: u64) -> u64 {
+        self.calc_wheel_index(expires).1
+    }
+
     fn forward(&mut self, jiffies: u64) {
         if (jiffies.wrapping_sub(self.clk) as i64) < 1 {
             return;

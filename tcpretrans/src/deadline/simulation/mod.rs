@@ -7,5 +7,6 @@ mod buckets;
 mod properties;
 mod read_midway;
 mod requests;
+mod setup;
 mod tcp;
 mod worked_examples;

@@ -2,7 +2,8 @@
 
 use super::{
     properties::{connection, too_close_to_call},
-    tcp::{Outcome, Setup, Wait, run},
+    setup::{Outcome, Setup, Wait},
+    tcp::run,
 };
 use crate::deadline::{DiagView, Kernel, Sysctls};
 use proptest::prelude::*;
@@ -65,7 +66,7 @@ fn read(set: &Setup, outcome: &Outcome, wait: &Wait, reading: &Reading) -> DiagV
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_not_seen_widens_the_bounds(set in connection(), reading in reading()) {

@@ -1,6 +1,9 @@
 //! Known outcomes: worked examples, and connections observed on a Linux 6.18 machine with HZ 250.
 
-use super::tcp::{Outcome, Setup, run};
+use super::{
+    setup::{Outcome, Setup},
+    tcp::run,
+};
 use crate::{
     deadline::{Kernel, of_record},
     event::{Deadline, Knob},
@@ -85,7 +88,7 @@ fn a_user_timeout_replaces_retries2() {
     ends(10_000, 5, 10.20, 10.28);
     ends(30_000, 7, 30.20, 30.28);
     ends(120_000, 9, 120.2, 120.8);
-    // [LIVE] 1500 ms: died 1504 ms after the first retransmission
+    // Observed: 1500 ms: died 1504 ms after the first retransmission
     assert_ends(Setup { user_timeout_ms: 1500, ..with_rto(250, 204) }, 3, 1.70, 1.75);
 }
 
@@ -106,7 +109,7 @@ fn handshakes() {
     syn(3, Some(4), 7, 19.0, 19.8);
     syn(2, Some(4), 5, 7.0, 7.6);
     syn(1, Some(4), 2, 3.0, 3.2);
-    // [LIVE] r = 1, one linear timeout: two retransmissions
+    // Observed: r = 1, one linear timeout: two retransmissions
     syn(1, Some(1), 2, 4.0, 4.2);
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use super::encode;
 use crate::{
     event::Event,
-    sink::{Clock, Sink, SinkError, stream::Stream, whole_lines::Target},
+    sink::{Clock, Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target},
 };
 
 /// Writes every event as a line.
@@ -26,7 +26,7 @@ impl<T: Target> Sink for JsonSink<T> {
     fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError> {
         self.line.clear();
         encode(event, clock, &mut self.line)?;
-        self.out.push(&self.line)
+        if tells_of_lost_output(event) { self.out.push_aside(&self.line) } else { self.out.push(&self.line) }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

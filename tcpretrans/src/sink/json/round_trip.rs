@@ -277,7 +277,7 @@ proptest! {
 }
 
 #[test]
-fn the_lines_have_the_fields_of_the_contract_in_their_order() {
+fn the_lines_have_the_documented_fields_in_their_order() {
     let names = |event: &Event| -> Vec<String> {
         // A map that keeps the order: the keys as they stand in the text.
         let line = line_of(event, &sample_events::CLOCK);

@@ -1,0 +1,164 @@
+//! What matters more looks different.
+
+use anstyle::{AnsiColor, Style};
+
+use crate::event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Everyday: probes, orderly ends.
+    Faint,
+    /// Worth a line.
+    Plain,
+    /// Worth a look: timers, failed attempts.
+    Notice,
+    /// All is well again.
+    Good,
+    /// Somebody refused or reset.
+    Bad,
+    /// A connection is dying or dead.
+    Alarm,
+}
+
+impl Look {
+    /// For terminals.
+    pub fn style(self) -> Style {
+        match self {
+            Look::Faint => Style::new().dimmed(),
+            Look::Plain => Style::new(),
+            Look::Notice => AnsiColor::Yellow.on_default(),
+            Look::Good => AnsiColor::Green.on_default(),
+            Look::Bad => AnsiColor::Red.on_default(),
+            Look::Alarm => AnsiColor::Red.on_default().bold(),
+        }
+    }
+
+    /// Of an event's line.
+    pub fn of(event: &Event) -> Look {
+        match &event.what {
+            What::Retransmit(retransmit) => of_retransmit(retransmit),
+            What::Threshold(_) => Look::Alarm,
+            What::InBackoff(flow) if flow.retransmits >= DEEP => Look::Alarm,
+            What::InBackoff(_) => Look::Notice,
+            What::Recovered(_) => Look::Good,
+            What::Closed(closed) => of_closed(closed),
+            What::Lost(lost) if lost.place == LostWhere::Recursion => Look::Notice,
+            What::Lost(_) => Look::Bad,
+            What::Start(_) | What::Observation(_) | What::End(_) => Look::Plain,
+        }
+    }
+}
+
+/// RTOs in a row from which a backoff is deep: the kernel itself begins to doubt the route
+/// (`tcp_retries1`, by default 3).
+const DEEP: u32 = 4;
+
+fn of_retransmit(retransmit: &Retransmit) -> Look {
+    let by_timer = retransmit.rto_ms.is_some();
+    let dying = retransmit
+        .deadline
+        .as_ref()
+        .is_some_and(|deadline| deadline.used >= 0.5 || deadline.retransmissions_left == 0);
+    if dying || by_timer && retransmit.retransmits >= DEEP {
+        Look::Alarm
+    } else if retransmit.err.is_some() || by_timer && retransmit.retransmits > 1 {
+        Look::Notice
+    } else if retransmit.ty == RetransmitType::Tlp {
+        Look::Faint
+    } else {
+        Look::Plain
+    }
+}
+
+fn of_closed(closed: &Closed) -> Look {
+    match closed.cause {
+        Cause::RetransmitTimeout
+        | Cause::UserTimeout
+        | Cause::ConnectTimeout
+        | Cause::KeepaliveTimeout
+        | Cause::ZeroWindowTimeout
+        | Cause::OrphanTimeout
+        | Cause::OutOfMemory => Look::Alarm,
+        Cause::ConnectRefused
+        | Cause::ConnectAbandoned
+        | Cause::ResetByPeer
+        | Cause::ResetByLocal
+        | Cause::AdminKill
+        | Cause::IcmpError => Look::Bad,
+        Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose => Look::Faint,
+        Cause::Unknown => Look::Plain,
+    }
+}
+
+/// Is colour wanted? `env` gives environment variables. As the conventions have it: NO_COLOR (no-color.org)
+/// first, then CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors), then whether it is a terminal at all.
+pub fn colour_wanted(is_terminal: bool, env: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| env(name).is_some_and(|value| !value.is_empty());
+    let is_zero = |name| env(name).is_some_and(|value| value == "0");
+    if set("NO_COLOR") {
+        false
+    } else if set("CLICOLOR_FORCE") && !is_zero("CLICOLOR_FORCE") {
+        true
+    } else {
+        is_terminal && !is_zero("CLICOLOR") && env("TERM").is_none_or(|term| term != "dumb")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{LostWhere, SendError},
+        sink::sample_events as sample,
+    };
+
+    fn look(retransmit: Retransmit) -> Look {
+        Look::of(&sample::event(sample::ipv4_flow(), sample::retransmit(retransmit)))
+    }
+
+    #[test]
+    fn the_deeper_the_louder() {
+        assert_eq!(look(sample::rto()), Look::Plain, "one RTO is an everyday thing");
+        assert_eq!(look(Retransmit { retransmits: 2, ..sample::rto() }), Look::Notice);
+        assert_eq!(look(Retransmit { retransmits: 4, ..sample::rto() }), Look::Alarm);
+        assert_eq!(look(sample::last_rto()), Look::Alarm);
+        assert_eq!(look(sample::fast()), Look::Plain);
+        assert_eq!(look(Retransmit { ty: RetransmitType::Tlp, ..sample::fast() }), Look::Faint);
+        assert_eq!(look(Retransmit { err: Some(SendError::QueueDrop), ..sample::fast() }), Look::Notice);
+    }
+
+    #[test]
+    fn ends() {
+        let look = |cause| {
+            let closed = Closed { cause, ..sample::closed() };
+            Look::of(&sample::event(sample::ipv4_flow(), What::Closed(Box::new(closed))))
+        };
+        assert_eq!(look(Cause::RetransmitTimeout), Look::Alarm);
+        assert_eq!(look(Cause::ResetByPeer), Look::Bad);
+        assert_eq!(look(Cause::ClosedByPeer), Look::Faint);
+        assert_eq!(
+            Look::of(&sample::event(sample::ipv4_flow(), What::Recovered(sample::recovered()))),
+            Look::Good
+        );
+        assert_eq!(Look::of(&sample::lost(1, LostWhere::Ring)), Look::Bad);
+    }
+
+    #[test]
+    fn colour_by_the_conventions() {
+        let wanted = |is_terminal, env: &[(&str, &str)]| {
+            colour_wanted(is_terminal, |name| {
+                env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(wanted(true, &[("TERM", "xterm")]));
+        assert!(!wanted(false, &[]));
+        assert!(!wanted(true, &[("NO_COLOR", "1")]));
+        assert!(wanted(true, &[("NO_COLOR", "")]));
+        assert!(wanted(false, &[("CLICOLOR_FORCE", "1")]));
+        assert!(!wanted(false, &[("CLICOLOR_FORCE", "0")]));
+        assert!(!wanted(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+        assert!(!wanted(true, &[("CLICOLOR", "0")]));
+        assert!(!wanted(true, &[("TERM", "dumb")]));
+    }
+}
