@@ -229,8 +229,8 @@ macro_rules! walk_fields {
             req_num_retrans: fixed u8 [("request_sock", "num_retrans")];
             req_num_timeout: bits u8 [("request_sock", "num_timeout")];
             req_timeout: optional u32 [("request_sock", "timeout")];
-            task_flags: optional u32 [("task_struct", "flags")];
-            task_exit_code: optional u32 [("task_struct", "exit_code")];
+            task_flags: fixed u32 [("task_struct", "flags")];
+            task_exit_code: fixed u32 [("task_struct", "exit_code")];
             req_timer_expires: fixed u64 [("request_sock", "rsk_timer.expires")];
             task_group_leader: fixed u64 [("task_struct", "group_leader")];
             task_comm: fixed u64 [("task_struct", "comm")];

@@ -42,9 +42,6 @@ pub fn current_comm() -> [u64; 2] {
 pub fn current_exit() -> u8 {
     const PF_EXITING: u32 = 4;
     const SIGNAL: u32 = 0x7f;
-    if walk!(task_flags).width() == 0 || walk!(task_exit_code).width() == 0 {
-        return 0;
-    }
     unsafe {
         let task = bpf_get_current_task();
         let flags: u32 = probe(task, walk!(task_flags).offset());

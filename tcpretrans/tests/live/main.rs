@@ -22,6 +22,7 @@ mod full_disk;
 mod handshake;
 mod lost_records;
 mod mapped_address;
+mod obituary;
 mod privileges;
 mod process;
 mod recovery;

@@ -10,11 +10,8 @@ use super::{
     words::{self, count, seconds},
 };
 use crate::{
-    event::{Cause, Closed, Knob},
-    flow::{
-        ladder,
-        state::{FlowState, Side},
-    },
+    event::{Cause, Closed, HungUpSide, Knob},
+    flow::{ladder, state::FlowState},
 };
 
 /// One sentence that says how the flow ended. [`Closed::sentence`] adds until when TCP would have tried.
@@ -41,13 +38,18 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
                                   firewall rejects"
             .to_owned(),
         Cause::ConnectAbandoned => situation::of_abandoned_connect(state, closed),
-        Cause::ResetByPeer => format!("reset by the peer{}", situation::of(closed)),
+        Cause::ResetByPeer => match earlier(state, closed) {
+            Some(before) => format!("{before}, then reset by the peer"),
+            None => format!("reset by the peer{}", situation::of(closed)),
+        },
         Cause::ResetByLocal => reset_by_local(state, record, verdict, closed),
         Cause::ClosedByLocal => format!("{}{}", closed_by_local(state, closed), situation::of(closed)),
         Cause::ClosedByPeer => format!("closed by the peer{}", situation::of(closed)),
         Cause::SimultaneousClose => format!("both ends closed at the same time{}", situation::of(closed)),
         Cause::AdminKill => {
-            format!("killed by {}, with `ss -K` or the like{}", current(record), situation::of(closed))
+            let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
+            let unacked = situation::unacked(closed);
+            format!("{before}killed by {}, with `ss -K` or the like{unacked}", current(record))
         }
         Cause::IcmpError => {
             format!(
@@ -57,7 +59,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
         }
         Cause::OutOfMemory => format!(
             "dropped by the kernel for lack of memory: tcp_mem or tcp_max_orphans was exceeded{}",
-            situation::of(closed)
+            situation::unacked(closed)
         ),
         Cause::Unknown => unknown(verdict).to_owned(),
     };
@@ -85,15 +87,7 @@ fn is_give_up(cause: Cause) -> bool {
 
 /// The kernel's own timers.
 fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
-    let before = match state.first_fin {
-        Some(Side::Peer) if closed.hung_up.is_some() => {
-            format!("closed by the peer{}, then ", situation::of(closed))
-        }
-        _ if state.closer.is_some() || verdict.cause == Cause::OrphanTimeout => {
-            format!("{}{}, then ", closed_by_local(state, closed), situation::of(closed))
-        }
-        _ => String::new(),
-    };
+    let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
     let silence = closed.silent_ms.map_or_else(|| "for good".to_owned(), |ms| format!("for {}", seconds(ms)));
     let reason = match (verdict.cause, verdict.how) {
         (_, How::NeverLeft) => {
@@ -117,6 +111,16 @@ fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
     };
     let bytes = u64::from(closed.unacked_bytes) + u64::from(closed.unsent_bytes);
     format!("{before}{reason}; the kernel gave up with {} undelivered", count(bytes, "byte"))
+}
+
+/// An end had closed before the kernel or the other one finished it: who, and in which situation.
+fn earlier(state: &FlowState, closed: &Closed) -> Option<String> {
+    let hung_up_side = closed.hung_up.as_ref().map(|hung_up| hung_up.side);
+    if hung_up_side == Some(HungUpSide::Peer) && state.hung_up.is_some() {
+        return Some(format!("closed by the peer{}", situation::of(closed)));
+    }
+    let closed_here = state.closer.is_some() && state.first_fin.is_some();
+    closed_here.then(|| format!("{}{}", closed_by_local(state, closed), situation::in_trouble_only(closed)))
 }
 
 /// `closed by the local application (java, pid 123)`, or how its process died.
@@ -152,8 +156,9 @@ fn reset_by_local(state: &FlowState, record: &Record, verdict: &Verdict, closed:
             format!("its listener was closed by {} before the connection was accepted", current(record))
         }
         How::DataAfterClose => format!(
-            "{} and then reset by the kernel, because data arrived that nobody was left to read{situation}",
-            closed_by_local(state, closed)
+            "{}{}, then reset by the kernel: data arrived that nobody was left to read",
+            closed_by_local(state, closed),
+            situation::in_trouble_only(closed)
         ),
         How::NegativeLinger2 => format!("{by}, which closed with a negative TCP_LINGER2{situation}"),
         How::FinTimeout => format!(

@@ -12,10 +12,20 @@ use crate::{
 pub(super) fn of(closed: &Closed) -> String {
     match &closed.hung_up {
         Some(hung_up) => in_trouble(hung_up),
-        None if closed.unacked_bytes > 0 && !closed_in_good_order(closed.cause) => {
-            format!(" with {} unacknowledged", count(closed.unacked_bytes.into(), "byte"))
-        }
-        None => String::new(),
+        None => unacked(closed),
+    }
+}
+
+/// The same where bytes that were unacknowledged at the end are told elsewhere.
+pub(super) fn in_trouble_only(closed: &Closed) -> String {
+    closed.hung_up.as_ref().map(in_trouble).unwrap_or_default()
+}
+
+/// ` with 1,448 bytes unacknowledged`: at the end.
+pub(super) fn unacked(closed: &Closed) -> String {
+    match closed.unacked_bytes {
+        0 => String::new(),
+        bytes => format!(" with {} unacknowledged", count(bytes.into(), "byte")),
     }
 }
 
