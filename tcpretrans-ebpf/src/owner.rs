@@ -1,8 +1,9 @@
 //! Who opened a socket, remembered where `current` is known to be the owner.
 //!
 //! At a retransmission `current` is whatever task the interrupt hit. It is the owner at
-//! CLOSE -> SYN_SENT (`connect`) and at CLOSE -> LISTEN. A direct-mapped array remembers it: no locks,
-//! no allocation, a few nanoseconds; a collision forgets the older socket, and the answer is "unknown".
+//! CLOSE -> SYN_SENT (`connect`) and at CLOSE -> LISTEN, and at the FIN of this side. An array with two places for
+//! each socket remembers it until the socket closes: no locks, no allocation, a few nanoseconds; where both places
+//! are taken, an older socket is forgotten, and the answer is "unknown".
 
 /// One slot of the `OWNERS` array.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl OwnerSlot {
     /// Slots; a power of two.
     pub const COUNT: u32 = 1 << 16;
 
-    /// The slot for a socket. Sockets are slab objects of some 2 kB: the low bits say little.
+    /// A socket's first slot; the second is the neighbour, this index with its lowest bit turned. Sockets are slab objects of some 2 kB: the low bits say little.
     #[inline(always)]
     pub const fn index(sk: u64) -> u32 {
         (sk.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 48) as u32

@@ -12,9 +12,27 @@ use super::{filters::probe, settings::walk};
 #[map]
 static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
 
+/// The socket's own slot.
 #[inline(always)]
-fn slot(sk: u64) -> Option<*mut OwnerSlot> {
-    OWNERS.get_ptr_mut(OwnerSlot::index(sk))
+fn find(sk: u64) -> Option<*mut OwnerSlot> {
+    let index = OwnerSlot::index(sk);
+    let first = OWNERS.get_ptr_mut(index)?;
+    if unsafe { (*first).sk } == sk {
+        return Some(first);
+    }
+    let second = OWNERS.get_ptr_mut(index ^ 1)?;
+    (unsafe { (*second).sk } == sk).then_some(second)
+}
+
+/// The socket's own slot, or a free one, or else another's.
+#[inline(always)]
+fn find_room(sk: u64) -> Option<*mut OwnerSlot> {
+    let index = OwnerSlot::index(sk);
+    let first = OWNERS.get_ptr_mut(index)?;
+    let second = OWNERS.get_ptr_mut(index ^ 1)?;
+    let (first_sk, second_sk) = unsafe { ((*first).sk, (*second).sk) };
+    let in_second = second_sk == sk || first_sk != sk && first_sk != 0 && second_sk == 0;
+    Some(if in_second { second } else { first })
 }
 
 #[inline(always)]
@@ -68,7 +86,7 @@ fn write(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2])
 /// Remembers the current task as the opener of `sk`. Only where `current` is the owner.
 #[inline(always)]
 pub fn remember_current(sk: u64, born_ns: u64) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find_room(sk) {
         write(slot, sk, born_ns, current_tgid(), current_comm());
     }
 }
@@ -77,7 +95,7 @@ pub fn remember_current(sk: u64, born_ns: u64) {
 /// pass for it.
 #[inline(always)]
 pub fn remember_birth(sk: u64, born_ns: u64) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find_room(sk) {
         write(slot, sk, born_ns, 0, [0; 2]);
     }
 }
@@ -85,9 +103,9 @@ pub fn remember_birth(sk: u64, born_ns: u64) {
 /// Remembers the first FIN: when, and how long ago (jiffies) data was last sent.
 #[inline(always)]
 pub fn remember_fin(sk: u64, now_ns: u64, idle_jiffies: u32) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find(sk) {
         unsafe {
-            if (*slot).sk == sk && (*slot).fin_ns == 0 {
+            if (*slot).fin_ns == 0 {
                 (&raw mut (*slot).fin_ns).write(now_ns);
                 (&raw mut (*slot).fin_idle_jiffies).write(idle_jiffies);
                 (&raw mut (*slot).fin_exit).write(0);
@@ -100,11 +118,8 @@ pub fn remember_fin(sk: u64, now_ns: u64, idle_jiffies: u32) {
 /// for accepted sockets: once closed, nobody holds them whom userspace could find.
 #[inline(always)]
 pub fn remember_closer(sk: u64) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find(sk) {
         unsafe {
-            if (*slot).sk != sk {
-                return;
-            }
             (&raw mut (*slot).fin_exit).write(u32::from(current_exit()));
             if (*slot).tgid == 0 {
                 let (tgid, comm, born_ns) = (current_tgid(), current_comm(), (*slot).born_ns);
@@ -116,12 +131,19 @@ pub fn remember_closer(sk: u64) {
     }
 }
 
-/// What is known of `sk`, if the slot is still its own and whole.
+/// The socket has closed: its slot is free for others, and what is known of it no longer true of its next life.
+#[inline(always)]
+pub fn forget(sk: u64) {
+    if let Some(slot) = find(sk) {
+        unsafe { (&raw mut (*slot).sk).write(0) };
+    }
+}
+
+/// What is known of `sk`, if the slot is whole.
 #[inline(always)]
 pub fn recall(sk: u64) -> Option<*const OwnerSlot> {
-    let slot = slot(sk)?.cast_const();
+    let slot = find(sk)?.cast_const();
     let owner = unsafe { &*slot };
-    let whole =
-        owner.sk == sk && owner.check == OwnerSlot::check_of(sk, owner.born_ns, owner.tgid, owner.comm);
+    let whole = owner.check == OwnerSlot::check_of(sk, owner.born_ns, owner.tgid, owner.comm);
     whole.then_some(slot)
 }

@@ -128,15 +128,17 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         _ => {}
     }
     unsafe {
-        if !worth_a_record(tp, old, new) {
-            return 0;
+        if worth_a_record(tp, old, new) {
+            let tuple = socket::tuple_of(tp);
+            emit(&ctx, Kind::State, tp, &tuple, |record| {
+                set!(record.old = old);
+                set!(record.new = new);
+                socket::fill_current(record);
+            });
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::State, tp, &tuple, |record| {
-            set!(record.old = old);
-            set!(record.new = new);
-            socket::fill_current(record);
-        });
+    }
+    if new == tcp_state::CLOSE {
+        owners::forget(socket::identity(tp));
     }
     0
 }

@@ -6,6 +6,7 @@ use super::{Correlator, fins};
 use crate::{
     event::{Event, FlowId, RecoveredBy, What},
     flow::{
+        classify::is_orphan,
         identity::Owner,
         obituary::{self, expiry, words},
         state::{Closing, ResetSent},
@@ -36,9 +37,13 @@ impl Correlator {
         if state.reset_sent.is_none_or(|known| known.answers_segment || !answers_segment) {
             state.reset_sent = Some(ends);
         }
-        if closed && answers_segment && state.closing.is_none() {
-            // tcp_rcv_state_process: data came with the ACK of our FIN, and nobody is left to read it. Gone from
-            // FIN_WAIT2 to CLOSE, like after an ordinary close, it had no record.
+        if closed && state.closing.is_none() {
+            // Gone from FIN_WAIT2 to CLOSE, as after an ordinary close, it had no record: only the reset tells that
+            // data was unread (tcp_close), or came with the ACK of our FIN when nobody was left to read it
+            // (tcp_rcv_state_process).
+            if !answers_segment && !is_orphan(record) {
+                state.closer = Some(fins::current(record));
+            }
             let record = Record { old: tcp_state::FIN_WAIT2, new: tcp_state::CLOSE, ..*record };
             state.closing = Some(Box::new(Closing { record }));
             self.closing.push_back((record.mono_ns + LAST_WORDS_NS, id));
@@ -176,7 +181,7 @@ fn closes_here(record: &Record) -> bool {
         (ESTABLISHED | SYN_RECV | CLOSE_WAIT | SYN_SENT, CLOSE) => {
             record.sock.sk_err == 0 && record.inode != 0
         }
-        (FIN_WAIT1, CLOSE) => record.sock.sk_err == 0 && !crate::flow::classify::is_orphan(record),
+        (FIN_WAIT1, CLOSE) => record.sock.sk_err == 0 && !is_orphan(record),
         _ => false,
     }
 }

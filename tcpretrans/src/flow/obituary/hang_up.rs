@@ -43,7 +43,7 @@ pub fn meaning(state: &FlowState, record: &Record, side: HungUpSide, hz: u32) ->
         return Meaning::HungUp(HungUp { into_backoff_ms: Some(ms), ..hung_up });
     }
     match side {
-        HungUpSide::Local if outwaited(record, idle_jiffies, hz) => {
+        HungUpSide::Local if is_of_its_own_will(state) && outwaited(record, idle_jiffies, hz) => {
             Meaning::Early(HungUp { would_have_tried_until_ns: None, ..hung_up })
         }
         _ => Meaning::None,
@@ -56,8 +56,9 @@ pub fn before_first_retransmission(state: &FlowState, record: &Record, hz: u32) 
     let unacked_bytes = unacked_bytes(record);
     let fin_is_ours = matches!(record.sock.skc_state, tcp_state::FIN_WAIT1 | tcp_state::CLOSING);
     let known = record.fin_ns != 0 && record.fin_idle_jiffies != u32::MAX;
+    let willing = record.fin_exit == 0;
     let only_this = record.sock.total_retrans <= u32::from(record.segs).max(1);
-    if unacked_bytes == 0 || !fin_is_ours || !known || !only_this {
+    if unacked_bytes == 0 || !fin_is_ours || !known || !willing || !only_this {
         return None;
     }
     let kernel = Kernel::new(hz);
@@ -118,11 +119,16 @@ fn into_backoff_ms(state: &FlowState, record: &Record) -> Option<u64> {
     since_ns.map(|ns| ns / 1_000_000)
 }
 
+/// A process that dies has not lost its patience.
+fn is_of_its_own_will(state: &FlowState) -> bool {
+    state.closer.is_none_or(|closer| closer.exit == 0)
+}
+
 /// Has an acknowledgement been due for longer than a round trip, and the RTO not yet run out? A server that closes as
 /// soon as it has written has not waited for anything; this one has.
 fn outwaited(record: &Record, idle_jiffies: u32, hz: u32) -> bool {
-    let idle_us = u64::from(idle_jiffies) * 1_000_000 / u64::from(hz.max(1));
+    // The first jiffy may have been a moment.
+    let least_us = u64::from(idle_jiffies.saturating_sub(1)) * 1_000_000 / u64::from(hz.max(1));
     let srtt_us = u64::from(record.sock.srtt_us >> 3);
-    // A jiffy is the least that can be told from nothing.
-    srtt_us != 0 && idle_jiffies > 0 && idle_us >= srtt_us && idle_jiffies < record.sock.icsk_rto
+    srtt_us != 0 && least_us >= srtt_us && idle_jiffies < record.sock.icsk_rto
 }

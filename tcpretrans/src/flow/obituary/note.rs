@@ -91,8 +91,8 @@ fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
     let silence = closed.silent_ms.map_or_else(|| "for good".to_owned(), |ms| format!("for {}", seconds(ms)));
     let reason = match (verdict.cause, verdict.how) {
         (_, How::NeverLeft) => {
-            "nothing left this machine: its own firewall or queueing discipline dropped all \
-                                that was sent"
+            "nothing left this machine: no route, or its own firewall or queueing discipline \
+                                dropped all that was sent"
                 .to_owned()
         }
         (Cause::ZeroWindowTimeout, How::InFlight) => {

@@ -162,3 +162,9 @@ pub fn this_process() -> String {
 pub fn pause(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
+
+/// A time of an event, ns since 1970.
+pub fn wall_ns(time: &Value) -> i128 {
+    let text = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
+    text.parse::<jiff::Timestamp>().unwrap().as_nanosecond()
+}

@@ -66,9 +66,10 @@ fn the_peers_namespace_is_deleted() {
     scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
     let connection = scene.warm();
     let id = connection.client.cookie().unwrap();
-    // Its end of the wire goes to another place: what a deletion does once nothing holds the namespace any more.
-    shell::ip(&["-n", scene.lab.right.name(), "link", "del", xtask::lab::DEVICE]).unwrap();
+    scene.lab.right.unreachable().unwrap();
     (&connection.client).write_all(b"is anybody there?").unwrap();
+    // What a deletion does to the wire once nothing holds the namespace any more: this end goes, too.
+    shell::ip(&["-n", scene.lab.right.name(), "link", "del", xtask::lab::DEVICE]).unwrap();
     super::expected::await_death(&connection.client);
     Ending {
         cause: "retransmit_timeout",
