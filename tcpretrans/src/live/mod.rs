@@ -189,11 +189,13 @@ async fn trace(
     session.check_losses(&mut events)?;
     output.write(&mut events, &clock);
     let (records_sent, records_received) = session.accounts()?;
+    let flows_left = session.flows();
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
         end.records_sent = records_sent;
         end.records_received = records_received;
+        end.flows_left = flows_left;
         Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
     };
     let totals = output.finish(end, &clock);
