@@ -285,6 +285,7 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
     map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("request_rto_max".into(), features.request_rto_max);
     map
 }
 
