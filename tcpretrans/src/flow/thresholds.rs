@@ -56,5 +56,5 @@ pub fn passed(
 
 /// `3.2 s`, `4 m 43 s`.
 fn seconds(ms: u64) -> String {
-    super::obituary::note::seconds(ms)
+    super::obituary::words::seconds(ms)
 }

@@ -121,6 +121,7 @@ async fn trace(
 
     let correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
+        request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
         all_closes: config.all_closes,
         cong_state: features.has("tcp_cong_state_set"),
@@ -188,11 +189,13 @@ async fn trace(
     session.check_losses(&mut events)?;
     output.write(&mut events, &clock);
     let (records_sent, records_received) = session.accounts()?;
+    let flows_left = session.flows();
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
         end.records_sent = records_sent;
         end.records_received = records_received;
+        end.flows_left = flows_left;
         Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
     };
     let totals = output.finish(end, &clock);
@@ -281,6 +284,8 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
+    map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("request_rto_max".into(), features.request_rto_max);
     map
 }
 

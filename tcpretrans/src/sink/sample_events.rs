@@ -225,6 +225,8 @@ pub fn closed() -> Closed {
         lifetime_ms: Some(998_000),
         silent_ms: Some(938_100),
         predicted_at_ns: Some(NOW_NS + S),
+        hung_up: None,
+        killed_by: None,
         note: "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)"
             .to_owned(),
     }

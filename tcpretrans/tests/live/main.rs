@@ -3,8 +3,18 @@
 //!
 //! Without root they are skipped; under `CI=true` a skip is a failure.
 
+/// Leaves the test where no lab can be made.
+macro_rules! require_lab {
+    () => {
+        if !xtask::lab::available() {
+            return;
+        }
+    };
+}
+
 mod already_troubled;
 mod bad_usage;
+mod death_clock;
 mod endings;
 mod failed_send;
 mod file_log;
@@ -14,6 +24,7 @@ mod handshake;
 mod live;
 mod lost_records;
 mod mapped_address;
+mod obituary;
 mod privileges;
 mod process;
 mod recording;

@@ -26,6 +26,7 @@ fn again(recorded: &[Event]) -> Vec<Event> {
         cong_state: start.features["tcp_cong_state_set"],
         reset_reasons: start.reset_reasons.clone().into_iter().collect(),
         max_flows: DEFAULT_MAX_FLOWS,
+        request_rto_max: start.features.get("request_rto_max").copied(),
     });
     let mut events = Vec::new();
     for event in recorded {

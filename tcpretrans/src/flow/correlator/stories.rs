@@ -11,6 +11,7 @@ const HZ: u32 = 250;
 fn config() -> Config {
     Config {
         hz: HZ,
+        request_rto_max: None,
         warn_at: 0.5,
         all_closes: false,
         cong_state: true,

@@ -1,0 +1,1 @@
+//! A hundred thousand short connections with mixed endings: no wrong cause, no state left behind.
