@@ -97,6 +97,8 @@ impl Timeline {
                 }
             }
         };
+        // It may have expired before the moment, and wait for its bucket or for the softirq; but it still waits.
+        let runs = Span { lo: runs.lo.max(self.jiffies), hi: runs.hi.max(self.jiffies) };
         Firing { expires, runs }
     }
 

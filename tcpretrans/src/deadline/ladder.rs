@@ -82,6 +82,30 @@ fn span_of(moment: Moment, aim: Aim) -> Span<i64> {
     }
 }
 
+impl TimerView {
+    /// The RTO that has just expired and the one that begins, jiffies; `None` unless this is a timeout. As TCP_INFO
+    /// has them: TCP_USER_TIMEOUT may cut the wait itself shorter (`tcp_clamp_rto_to_user_timeout`).
+    pub fn expired_and_next_jiffies(&self) -> Option<(u64, u64)> {
+        let Timer::Expired { dropped, .. } = self.timer else { return None };
+        let expired = u64::from(self.rto_jiffies);
+        if dropped {
+            return Some((expired, self.pause_jiffies()));
+        }
+        let thin_jiffies = match self.thin {
+            Thin::Yes(jiffies) => Some(jiffies),
+            Thin::No | Thin::Unsure(_) => None,
+        };
+        let mut rung = Rung { retransmits: self.retransmits, timeouts: self.timeouts, rto: expired };
+        rung.back_off(self, thin_jiffies);
+        Some((expired, rung.rto))
+    }
+
+    /// `TCP_RESOURCE_PROBE_INTERVAL`: the wait after the qdisc dropped the packet.
+    fn pause_jiffies(&self) -> u64 {
+        u64::from(self.kernel.hz / 2).max(1).min(u64::from(self.rto_max_jiffies))
+    }
+}
+
 impl Climb<'_> {
     fn run(&mut self) -> Option<Ladder> {
         let view = self.view;
@@ -137,8 +161,7 @@ impl Climb<'_> {
             Timer::Expired { in_handler, dropped } => {
                 let from = self.line.just_now();
                 if dropped {
-                    let pause = u64::from(self.view.kernel.hz / 2).max(1);
-                    return self.line.arm(from, pause.min(u64::from(self.view.rto_max_jiffies)), in_handler);
+                    return self.line.arm(from, self.view.pause_jiffies(), in_handler);
                 }
                 rung.back_off(self.view, self.thin_jiffies);
                 let mono_ns = self.view.mono_ns as i64;
@@ -233,9 +256,11 @@ impl Rung {
             return;
         }
         let linear = view.sysctls.syn_linear_timeouts.unwrap_or(0);
-        if view.state == tcp_state::SYN_SENT && self.timeouts <= linear {
-            return;
-        }
-        self.rto = (self.rto * 2).min(u64::from(view.rto_max_jiffies));
+        let doubled = if view.state == tcp_state::SYN_SENT && self.timeouts <= linear {
+            self.rto
+        } else {
+            self.rto * 2
+        };
+        self.rto = doubled.min(u64::from(view.rto_max_jiffies));
     }
 }

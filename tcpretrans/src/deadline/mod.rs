@@ -4,7 +4,8 @@
 //! time, on the same scale (jiffies) and with the same roundings, of which the timer wheel's is the largest.
 //!
 //! * [`TimerView`]: what is known of a socket's retransmission timer, at a retransmission
-//!   ([`TimerView::from_record`]) or as `sock_diag` shows it ([`DiagView`]); [`TimerView::forecast`] climbs on.
+//!   ([`TimerView::from_record`]) or between two of them ([`TimerView::from_seed`]); [`TimerView::forecast`] climbs
+//!   on.
 //! * [`RequestView`]: the same for a connection request whose SYN-ACK is not answered.
 //! * [`of_record`]: either of them, from a record.
 //!
@@ -16,7 +17,6 @@
 //! is what happens if nothing arrives from now on. The next event corrects it.
 
 mod budget;
-mod diag;
 mod firing;
 mod forecast;
 mod from_record;
@@ -33,9 +33,8 @@ mod view;
 mod wheel;
 
 pub use budget::{model_timeout_ms, orphan_retries};
-pub use diag::DiagView;
 pub use kernel_clock::Kernel;
-pub use request::{Queue, RequestView, WaitCap};
+pub use request::{Queue, RequestView, WaitCap, request_wait_jiffies};
 pub use view::{Moment, Sysctls, Thin, Timer, TimerView};
 
 use crate::event::{Deadline, RetransmitType};

@@ -48,6 +48,11 @@ pub struct RequestView {
     pub defer_accept: u32,
 }
 
+/// `req->timeout << num_timeout`, capped (`tcp_reqsk_timeout`): the wait that begins after so many timeouts.
+pub fn request_wait_jiffies(timeout_jiffies: u64, num_timeout: u32, cap_jiffies: u64) -> u64 {
+    (timeout_jiffies << num_timeout.min(31)).clamp(1, cap_jiffies.max(1))
+}
+
 /// The likely and the least value of a cap that the kernel's version decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WaitCap {
@@ -122,7 +127,7 @@ impl RequestView {
             armed_for: (fast_open_child && !by_timer).then_some(sock.timer_expires),
             timeout_jiffies: match record.req_timeout {
                 // Before 5.15 the constant TCP_TIMEOUT_INIT.
-                ABSENT => kernel.timeout_init_jiffies(),
+                ABSENT | 0 => kernel.timeout_init_jiffies(),
                 jiffies => jiffies,
             },
             num_timeout: u32::from(record.num_timeout),
@@ -183,9 +188,14 @@ impl RequestView {
         self.defer_accept != 0 && (!self.by_timer || self.num_timeout + 1 >= self.defer_accept)
     }
 
-    /// `req->timeout << num_timeout`, capped.
     fn wait(&self, num_timeout: u32, cap: u64) -> u64 {
-        (u64::from(self.timeout_jiffies) << num_timeout.min(31)).clamp(1, cap.max(1))
+        request_wait_jiffies(u64::from(self.timeout_jiffies), num_timeout, cap)
+    }
+
+    /// The wait that has just expired and the one that begins, jiffies; `None` unless the request's timer did this.
+    pub fn expired_and_next_jiffies(&self) -> Option<(u64, u64)> {
+        let wait = |num_timeout| self.wait(num_timeout, self.cap_jiffies.likely);
+        self.by_timer.then(|| (wait(self.num_timeout), wait(self.num_timeout + 1)))
     }
 
     fn run(&self, aim: Aim, allowed: u32, cap: u64) -> Option<(Span<i64>, u32)> {

@@ -1,27 +1,26 @@
 //! What retry counts mean in time: the kernel's limits are counts that it turns into time budgets.
 
-/// `tcp_model_timeout`: the time that `retries` retransmissions take if the first RTO is `base_ms` and every next
-/// one doubles up to `rto_max_ms`, ms.
-pub fn model_ms(retries: u64, base_ms: u64, rto_max_ms: u64) -> u64 {
-    let threshold = u64::from((rto_max_ms / base_ms).max(1).ilog2());
-    if retries <= threshold {
-        ((2 << retries) - 1) * base_ms
-    } else {
-        ((2 << threshold) - 1) * base_ms + (retries - threshold) * rto_max_ms
-    }
+use crate::deadline::{Kernel, model_timeout_ms, request_wait_jiffies};
+
+/// A jiffy is a millisecond: settings are told without the roundings of one kernel's timers.
+const MS_KERNEL: Kernel = Kernel { hz: 1000, request_rto_max: None };
+
+/// [`model_timeout_ms`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
+pub fn model_ms(retries: u32, base_ms: u32, rto_max_ms: u32) -> u64 {
+    model_timeout_ms(MS_KERNEL, retries, base_ms, rto_max_ms).unwrap_or(u64::MAX)
 }
 
 /// TCP_RTO_MIN: the model's base whatever the real minimum is.
-pub const DATA_BASE_MS: u64 = 200;
+pub const DATA_BASE_MS: u32 = 200;
 /// TCP_TIMEOUT_INIT: the base before a connection is established.
-pub const SYN_BASE_MS: u64 = 1000;
+pub const SYN_BASE_MS: u32 = 1000;
 
 /// When an unanswered connect() fails, ms, and after how many retransmissions of the SYN. `tcp_write_timeout`:
 /// given up at the first expiry at which the count is exhausted (linear timeouts included) or the modelled time
 /// of the retries alone has passed.
-pub fn connect_ms(retries: u64, linear: u64, rto_max_ms: u64) -> (u64, u64) {
+pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
     let model = model_ms(retries, SYN_BASE_MS, rto_max_ms);
-    let (mut now, mut rto, mut sent) = (0, SYN_BASE_MS, 0);
+    let (mut now, mut rto, mut sent) = (0, u64::from(SYN_BASE_MS), 0);
     loop {
         now += rto;
         if sent >= retries + linear || sent > 0 && now >= model {
@@ -29,15 +28,15 @@ pub fn connect_ms(retries: u64, linear: u64, rto_max_ms: u64) -> (u64, u64) {
         }
         sent += 1;
         if sent > linear {
-            rto = (2 * rto).min(rto_max_ms);
+            rto = (2 * rto).min(u64::from(rto_max_ms));
         }
     }
 }
 
-/// When an unanswered SYN-ACK is given up, ms: `timeout << num_timeout`, capped (`reqsk_timer_handler`).
-pub fn synack_ms(retries: u64) -> u64 {
-    const CAP_MS: u64 = 120_000;
-    (0..=retries).map(|n| (SYN_BASE_MS << n.min(8)).min(CAP_MS)).sum()
+/// When an unanswered SYN-ACK is given up, ms (`reqsk_timer_handler`).
+pub fn synack_ms(retries: u32) -> u64 {
+    let cap_ms = u64::from(MS_KERNEL.rto_max_jiffies());
+    (0..=retries).map(|n| request_wait_jiffies(u64::from(SYN_BASE_MS), n, cap_ms)).sum()
 }
 
 /// A time for people: `0.6 s`, `924.6 s (15 min 25 s)`.

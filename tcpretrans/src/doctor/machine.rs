@@ -180,6 +180,7 @@ mod tests {
             reset_reason: true,
             seed: true,
             socket_cookie: true,
+            request_rto_max: false,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
         }
     }

@@ -22,17 +22,19 @@ fn count(value: i64) -> u64 {
 }
 
 /// The kernel keeps these in a byte.
-fn retries(value: i64) -> u64 {
-    count(value).min(255)
+fn retries(value: i64) -> u32 {
+    u32::from(u8::try_from(count(value)).unwrap_or(u8::MAX))
 }
 
 fn seconds(value: i64) -> String {
     shown(count(value).saturating_mul(1000))
 }
 
-fn rto_max_ms(values: &Values) -> u64 {
-    // Before 6.15 it is the constant TCP_RTO_MAX.
-    values.get("tcp_rto_max_ms").map_or(120_000, |&value| count(value).clamp(1000, u64::from(u32::MAX)))
+fn rto_max_ms(values: &Values) -> u32 {
+    // Before 6.15 it is the constant TCP_RTO_MAX, and never more.
+    const TCP_RTO_MAX_MS: i64 = 120_000;
+    let ms = values.get("tcp_rto_max_ms").copied().unwrap_or(TCP_RTO_MAX_MS);
+    ms.clamp(1000, TCP_RTO_MAX_MS) as u32
 }
 
 fn data_ms(value: i64, values: &Values) -> String {

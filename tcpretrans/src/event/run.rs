@@ -24,6 +24,8 @@ pub struct Start {
     pub clock_ns: i64,
     /// What this kernel lets us see.
     pub features: FeatureMap,
+    /// `enum sk_rst_reason` of this kernel: the numbers in recorded resets shift between versions.
+    pub reset_reasons: BTreeMap<u32, String>,
 }
 
 /// Where events were lost.

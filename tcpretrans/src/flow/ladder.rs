@@ -1,79 +1,36 @@
-//! The RTO ladder: which timeout has just expired, and which is waited for now (`tcp_retransmit_timer`).
+//! The RTO ladder as events show it: which wait has just expired, and which one begins. The steps themselves are
+//! those of the forecast ([`crate::deadline`]), so that the two cannot disagree.
 
-use tcpretrans_ebpf::{Record, tcp_state};
+use tcpretrans_ebpf::Record;
 
-/// `TCP_RTO_MAX` where the kernel has no `icsk_rto_max` (before 6.15), seconds.
-const TCP_RTO_MAX_S: u64 = 120;
-/// `TCP_THIN_LINEAR_RETRIES`
-const THIN_LINEAR_RETRIES: u8 = 6;
-/// `TCP_INFINITE_SSTHRESH`
-const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
+use crate::{
+    deadline::{Kernel, RequestView, TimerView},
+    event::RetransmitType,
+};
 
-/// Converts jiffies to milliseconds, to the nearest; exact where HZ divides 1000.
+/// Converts jiffies to milliseconds for people, to the nearest; exact where HZ divides 1000. (The kernel's own
+/// `jiffies_to_msecs` rounds up; budgets are built on that one, [`Kernel::jiffies_to_ms`].)
 pub fn jiffies_to_ms(jiffies: u64, hz: u32) -> u64 {
     let hz = u64::from(hz.max(1));
     (jiffies.saturating_mul(1000) + hz / 2) / hz
 }
 
-/// The longest RTO of this socket, jiffies.
-pub fn rto_max_jiffies(record: &Record, hz: u32) -> u64 {
-    match record.sock.icsk_rto_max {
-        u32::MAX | 0 => TCP_RTO_MAX_S * u64::from(hz),
-        jiffies => u64::from(jiffies),
-    }
-}
-
-/// Does this socket keep its RTO instead of doubling it? (`tcp_stream_is_thin`)
-fn is_thin(record: &Record) -> bool {
-    let sock = &record.sock;
-    let asked = sock.thin_lto == 1
-        || (sock.tcp_thin_linear_timeouts != u32::MAX && sock.tcp_thin_linear_timeouts != 0);
-    sock.skc_state == tcp_state::ESTABLISHED
-        && asked
-        && sock.packets_out < 4
-        && sock.snd_ssthresh < INFINITE_SSTHRESH
-        && sock.icsk_retransmits <= THIN_LINEAR_RETRIES
-}
-
-/// Is a SYN still in its linear phase, that is, without backoff? (6.5: counted by `icsk_backoff`; where there is
-/// a `total_rto`, by that.) Both count earlier timeouts here: they are raised after the tracepoint.
-fn in_syn_linear_phase(record: &Record) -> bool {
-    let sock = &record.sock;
-    if sock.skc_state != tcp_state::SYN_SENT || sock.tcp_syn_linear_timeouts == u32::MAX {
-        return false;
-    }
-    // `icsk_retransmits` is the number of this timeout, and what `total_rto` will be compared as.
-    u32::from(sock.icsk_retransmits) <= sock.tcp_syn_linear_timeouts
-}
-
-/// The RTO that is armed after this timer-driven retransmission, jiffies. Call it only for those.
-///
-/// At the tracepoint `icsk_rto` is still the one that expired.
-pub fn next_rto_jiffies(record: &Record, hz: u32) -> u64 {
-    let rto = u64::from(record.sock.icsk_rto);
-    let rto_max = rto_max_jiffies(record, hz);
-    if record.err > 0 {
-        // The queueing discipline dropped it: try again after TCP_RESOURCE_PROBE_INTERVAL, without backoff.
-        return u64::from(hz) / 2;
-    }
-    if is_thin(record) {
-        let srtt_us = u64::from(record.sock.srtt_us >> 3) + u64::from(record.sock.rttvar_us);
-        let jiffies = (srtt_us * u64::from(hz)).div_ceil(1_000_000);
-        let rto_min = match record.sock.icsk_rto_min {
-            u32::MAX => u64::from(hz) / 5,
-            jiffies => u64::from(jiffies),
-        };
-        return jiffies.max(rto_min).min(rto_max);
-    }
-    if in_syn_linear_phase(record) {
-        return rto.min(rto_max);
-    }
-    (rto * 2).min(rto_max)
+/// The wait that has just expired and the one that begins, ms; `None` unless a timer did this that climbs a ladder.
+pub fn expired_and_next_ms(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<(u64, u64)> {
+    let (expired, next) = match ty {
+        RetransmitType::SynAck => RequestView::from_record(record, kernel)?.expired_and_next_jiffies()?,
+        _ => TimerView::from_record(ty, record, kernel)?.expired_and_next_jiffies()?,
+    };
+    Some((jiffies_to_ms(expired, kernel.hz), jiffies_to_ms(next, kernel.hz)))
 }
 
 #[cfg(test)]
 mod tests {
+    use tcpretrans_ebpf::tcp_state;
+
     use super::*;
+
+    const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
 
     fn record(rto: u32) -> Record {
         let mut record = Record::default();
@@ -84,29 +41,40 @@ mod tests {
         record
     }
 
+    fn next(ty: RetransmitType, record: &Record) -> u64 {
+        let (expired, next) = expired_and_next_ms(ty, record, Kernel::new(250)).unwrap();
+        assert_eq!(expired, u64::from(record.sock.icsk_rto) * 4);
+        next
+    }
+
     #[test]
     fn doubles_up_to_the_maximum() {
-        assert_eq!(next_rto_jiffies(&record(51), 250), 102);
-        assert_eq!(next_rto_jiffies(&record(20_000), 250), 30_000);
+        assert_eq!(next(RetransmitType::Rto, &record(51)), 408);
+        assert_eq!(next(RetransmitType::Rto, &record(20_000)), 120_000);
         let mut capped = record(400);
         capped.sock.icsk_rto_max = 500;
-        assert_eq!(next_rto_jiffies(&capped, 250), 500);
+        assert_eq!(next(RetransmitType::IcmpRevert, &capped), 2000);
     }
 
     #[test]
     fn syn_is_linear_first() {
         let mut syn = record(250);
         syn.sock.skc_state = tcp_state::SYN_SENT;
-        let ladder: Vec<u64> = (1..=6)
-            .map(|n| {
-                syn.sock.icsk_retransmits = n;
-                next_rto_jiffies(&syn, 250)
-            })
-            .collect();
-        assert_eq!(ladder, [250, 250, 250, 250, 500, 500]);
+        // 6.7 counts in `total_rto`, raised before the tracepoint; 6.5 in `icsk_backoff`, raised after it.
+        for total_rto in [true, false] {
+            let ladder: Vec<u64> = (1..=6)
+                .map(|n| {
+                    syn.sock.icsk_retransmits = n;
+                    syn.sock.total_rto = if total_rto { u16::from(n) } else { u16::MAX };
+                    syn.sock.icsk_backoff = if total_rto { n.saturating_sub(5) } else { n - 1 };
+                    next(RetransmitType::Syn, &syn)
+                })
+                .collect();
+            assert_eq!(ladder, [1000, 1000, 1000, 1000, 2000, 2000]);
+        }
         syn.sock.tcp_syn_linear_timeouts = u32::MAX;
         syn.sock.icsk_retransmits = 1;
-        assert_eq!(next_rto_jiffies(&syn, 250), 500, "kernels without the sysctl double at once");
+        assert_eq!(next(RetransmitType::Syn, &syn), 2000, "kernels without the sysctl double at once");
     }
 
     #[test]
@@ -118,16 +86,27 @@ mod tests {
         thin.sock.srtt_us = 8 * 20_000;
         thin.sock.rttvar_us = 200_000;
         thin.sock.icsk_rto_min = 50;
-        assert_eq!(next_rto_jiffies(&thin, 250), 55);
+        assert_eq!(next(RetransmitType::Rto, &thin), 220);
         thin.sock.snd_ssthresh = INFINITE_SSTHRESH;
-        assert_eq!(next_rto_jiffies(&thin, 250), 800, "not in the initial slow start");
+        assert_eq!(next(RetransmitType::Rto, &thin), 3200, "not in the initial slow start");
     }
 
     #[test]
     fn local_congestion_retries_in_half_a_second() {
         let mut dropped = record(51);
         dropped.err = 1;
-        assert_eq!(next_rto_jiffies(&dropped, 250), 125);
+        assert_eq!(next(RetransmitType::Rto, &dropped), 500);
+        // A window probe does not look at what became of it (`tcp_retransmit_timer`).
+        assert_eq!(next(RetransmitType::ZeroWindow, &dropped), 408);
+    }
+
+    #[test]
+    fn only_timers_climb() {
+        let mut probe = record(51);
+        probe.sock.icsk_pending = 5;
+        for ty in [RetransmitType::Tlp, RetransmitType::Fast, RetransmitType::SlowStart] {
+            assert_eq!(expired_and_next_ms(ty, &probe, Kernel::new(250)), None);
+        }
     }
 
     #[test]

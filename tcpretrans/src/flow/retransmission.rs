@@ -7,29 +7,19 @@ use super::{
     ladder,
     seq::SeqNum,
 };
-use crate::event::{Retransmit, RetransmitType, SendError};
+use crate::{
+    deadline::Kernel,
+    event::{Retransmit, RetransmitType, SendError},
+};
 
 /// `TCP_INFINITE_SSTHRESH`
 const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
 
-/// Was the attempt driven by a timer that climbs the ladder?
-fn climbs(ty: RetransmitType) -> bool {
-    matches!(
-        ty,
-        RetransmitType::Rto | RetransmitType::ZeroWindow | RetransmitType::Syn | RetransmitType::IcmpRevert
-    )
-}
-
 /// Builds the event of a `tcp_retransmit_skb` record, but for episode and deadline.
-pub fn of_skb(record: &Record, last_retransmits: Option<u8>, hz: u32) -> Retransmit {
+pub fn of_skb(record: &Record, last_retransmits: Option<u8>, kernel: Kernel) -> Retransmit {
     let Classified { ty, certain } = classify(record, last_retransmits);
     let sock = &record.sock;
-    let ladder = climbs(ty).then(|| {
-        (
-            ladder::jiffies_to_ms(u64::from(sock.icsk_rto), hz),
-            ladder::jiffies_to_ms(ladder::next_rto_jiffies(record, hz), hz),
-        )
-    });
+    let ladder = ladder::expired_and_next_ms(ty, record, kernel);
     Retransmit {
         ty,
         certain,
@@ -59,19 +49,8 @@ pub fn of_skb(record: &Record, last_retransmits: Option<u8>, hz: u32) -> Retrans
 ///
 /// Either the request's timer expired, which doubles from `req->timeout` (one second where there is no such
 /// field; `reqsk_timer_handler`), or the client repeated its SYN (`tcp_check_req`) while the timer still runs.
-pub fn of_synack(record: &Record, hz: u32) -> Retransmit {
-    let until_expiry = record.req_expires.wrapping_sub(record.jiffies as u32) as i32;
-    let by_timer = until_expiry <= 0;
-    let base_jiffies = match record.req_timeout {
-        u32::MAX | 0 => u64::from(hz),
-        jiffies => u64::from(jiffies),
-    };
-    // 120 s: TCP_RTO_MAX caps the doubling.
-    let rto_ms = |timeouts: u32| {
-        let jiffies = base_jiffies.saturating_mul(1 << timeouts.min(20)).min(120 * u64::from(hz));
-        ladder::jiffies_to_ms(jiffies, hz)
-    };
-    let timeouts = u32::from(record.num_timeout);
+pub fn of_synack(record: &Record, kernel: Kernel) -> Retransmit {
+    let ladder = ladder::expired_and_next_ms(RetransmitType::SynAck, record, kernel);
     Retransmit {
         ty: RetransmitType::SynAck,
         certain: true,
@@ -81,9 +60,9 @@ pub fn of_synack(record: &Record, hz: u32) -> Retransmit {
         seq: None,
         err: None,
         retransmits: u32::from(record.num_retrans) + 1,
-        backoff: timeouts,
-        rto_ms: by_timer.then(|| rto_ms(timeouts)),
-        next_rto_ms: by_timer.then(|| rto_ms(timeouts + 1)),
+        backoff: u32::from(record.num_timeout),
+        rto_ms: ladder.map(|(expired, _)| expired),
+        next_rto_ms: ladder.map(|(_, next)| next),
         srtt_us: None,
         rttvar_us: None,
         cwnd: 0,
@@ -155,10 +134,11 @@ mod tests {
             num_timeout: 1,
             ..Record::default()
         };
-        let by_timer = of_synack(&synack, 250);
+        synack.sock.skc_state = tcp_state::LISTEN;
+        let by_timer = of_synack(&synack, Kernel::new(250));
         assert_eq!((by_timer.rto_ms, by_timer.next_rto_ms, by_timer.backoff), (Some(2000), Some(4000), 1));
         synack.req_expires = 5100;
-        let by_syn = of_synack(&synack, 250);
+        let by_syn = of_synack(&synack, Kernel::new(250));
         assert_eq!((by_syn.rto_ms, by_syn.next_rto_ms), (None, None));
     }
 
@@ -169,10 +149,10 @@ mod tests {
         rto.sock.icsk_rto_max = u32::MAX;
         rto.sock.snd_wnd = 1000;
         rto.sock.icsk_retransmits = 1;
-        let event = of_skb(&rto, None, 250);
+        let event = of_skb(&rto, None, Kernel::new(250));
         assert_eq!((event.rto_ms, event.next_rto_ms), (Some(204), Some(408)));
         rto.sock.icsk_pending = 5;
-        let probe = of_skb(&rto, None, 250);
+        let probe = of_skb(&rto, None, Kernel::new(250));
         assert_eq!((probe.ty, probe.rto_ms), (RetransmitType::Tlp, None));
     }
 }

@@ -117,6 +117,9 @@ pub struct Features {
     pub socket_cookie: bool,
     /// The kernel can walk its sockets for us (`bpf_iter_tcp`, 5.9).
     pub seed: bool,
+    /// An unanswered SYN-ACK waits no longer than the listener's `icsk_rto_max` (7.0), not 120 s. The change came with
+    /// `sock.tcp_retransmit_timer`, by which it is told.
+    pub request_rto_max: bool,
     /// `enum sk_rst_reason`: numbers shift between versions.
     pub reset_reasons: HashMap<u32, String>,
 }
@@ -160,6 +163,7 @@ impl Features {
             reset_reason: has_args("tcp_send_reset", 3),
             socket_cookie: btf.has_bpf_function("bpf_get_socket_ptr_cookie"),
             seed: btf.has_bpf_function("bpf_iter_tcp"),
+            request_rto_max: btf.member("sock", "tcp_retransmit_timer").is_some(),
             reset_reasons: btf.enum_names("sk_rst_reason", "SK_RST_REASON_"),
             tracepoints,
             snapshot_offsets,

@@ -30,7 +30,7 @@ use crate::{
         cgroup::Cgroups,
         features::{Features, TRACEPOINTS},
         hz, privileges,
-        programs::{Programs, Settings},
+        programs::{AttachError, Programs, Settings},
     },
     owner::Owners,
     sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
@@ -50,19 +50,39 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     init_log(config.verbosity);
     privileges::check()?;
-    let features = Features::detect(&Btf::of_running_kernel()?)?;
+    // Both read all of the kernel's types, for different questions: at the same time.
+    let (features, kernel_btf) = std::thread::scope(|scope| {
+        let kernel_btf = scope.spawn(aya::Btf::from_sys_fs);
+        let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
+        (features, kernel_btf.join())
+    });
+    let features = features??;
+    let kernel_btf = kernel_btf
+        .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
+        .map_err(AttachError::from)?;
     let settings = Settings {
         filter: config.filter.kernel_part(),
         all_closes: config.all_closes,
         ring_bytes: config.ring_bytes,
         verbose: config.verbosity > 0,
     };
-    let (programs, ring) = Programs::attach(&features, &settings)?;
+    let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
+    drop(kernel_btf);
+    give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
     runtime.block_on(trace(config, features, programs, ring))
+}
+
+/// Reading the kernel's types took some 20 MiB for a moment; the allocator would keep them.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// aya-log hands the programs' rare messages to the `log` crate; so does everything else that is no result.
@@ -101,6 +121,7 @@ async fn trace(
 
     let correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
+        request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
         all_closes: config.all_closes,
         cong_state: features.has("tcp_cong_state_set"),
@@ -249,6 +270,7 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         filters: config.filter.describe(),
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
+        reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
     }
 }
 
@@ -262,6 +284,8 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
+    map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("request_rto_max".into(), features.request_rto_max);
     map
 }
 

@@ -261,6 +261,7 @@ pub fn start() -> Start {
         filters: [("port".to_owned(), "9000".to_owned())].into(),
         clock_ns: CLOCK.wall_minus_mono_ns,
         features: [("retransmit_err".into(), true), ("cong_state".into(), false)].into(),
+        reset_reasons: [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
     }
 }
 

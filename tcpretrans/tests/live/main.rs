@@ -14,17 +14,20 @@ macro_rules! require_lab {
 
 mod already_troubled;
 mod bad_usage;
+mod death_clock;
 mod endings;
 mod failed_send;
 mod file_log;
 mod filters;
 mod full_disk;
 mod handshake;
+mod live;
 mod lost_records;
 mod mapped_address;
 mod obituary;
 mod privileges;
 mod process;
+mod recording;
 mod recovery;
 mod rotation;
 mod rto_ladder;

@@ -69,17 +69,13 @@ impl Setup {
     }
 }
 
-/// The socket while its timer waits, as `sock_diag` could show it.
+/// The socket while its timer waits.
 #[derive(Debug, Clone, Copy)]
 pub struct Wait {
-    pub since_ns: u64,
-    pub since_jiffies: u64,
-    pub icsk_timeout: u64,
-    pub icsk_rto: u32,
-    pub icsk_retransmits: u8,
-    pub icsk_backoff: u8,
-    /// `rto_stamp`
-    pub first_timeout_ms: u64,
+    /// The tick that began the jiffy in which the timer was armed, ns.
+    pub since_tick_ns: u64,
+    /// As an iterator would have shown it right after the timer was armed.
+    pub record: Record,
 }
 
 /// What happened.
@@ -88,6 +84,7 @@ pub struct Outcome {
     /// Each retransmission as the probe would have reported it.
     pub events: Vec<(RetransmitType, Record)>,
     pub death_ns: u64,
+    pub death_jiffies: u64,
     /// Of the first sending.
     pub sent_ns: u64,
     /// How near any timeout was to deciding otherwise.

@@ -27,6 +27,7 @@ struct Sock<'a> {
     skb_sent_us: u64,
     ssthresh: u32,
     rcv_tstamp: u32,
+    lsndtime: u32,
     latency: usize,
     out: Outcome,
 }
@@ -199,6 +200,12 @@ impl Sock<'_> {
 
     /// The end of `__tcp_retransmit_skb`: what the probe sees.
     fn report(&mut self, ty: RetransmitType, pending: u8, err: i32) {
+        let record = self.record(pending, err);
+        self.out.events.push((ty, record));
+    }
+
+    /// What a program sees that looks at the socket now.
+    fn record(&self, pending: u8, err: i32) -> Record {
         let mut record =
             Record { mono_ns: self.now_ns + 8_000, jiffies: self.jiffies, err, seq: 77, ..Record::default() };
         let sock = &mut record.sock;
@@ -222,6 +229,7 @@ impl Sock<'_> {
         sock.srtt_us = self.set.srtt_us;
         sock.rttvar_us = self.set.rttvar_us;
         sock.rcv_tstamp = self.rcv_tstamp;
+        sock.lsndtime = self.lsndtime;
         sock.tcp_usec_ts = u8::from(self.set.usec_ts);
         sock.tcp_retries1 = 3;
         sock.tcp_retries2 = self.set.retries2;
@@ -230,7 +238,7 @@ impl Sock<'_> {
         sock.tcp_synack_retries = 5;
         sock.tcp_orphan_retries = self.set.orphan_retries;
         sock.tcp_thin_linear_timeouts = u32::from(self.set.thin);
-        self.out.events.push((ty, record));
+        record
     }
 
     /// `tcp_retransmit_skb` from the timer.
@@ -238,6 +246,10 @@ impl Sock<'_> {
         let err = i32::from(self.set.dropped_at == Some(self.out.timeouts));
         if err == 0 {
             self.skb_sent_us = self.mstamp_us;
+        }
+        // tcp_event_data_sent, whatever then becomes of the packet
+        if !self.handshake() {
+            self.lsndtime = self.jiffies as u32;
         }
         self.report(ty, 0, err);
         if self.retrans_stamp == 0 {
@@ -294,17 +306,9 @@ impl Sock<'_> {
     }
 
     fn wait(&mut self) {
-        let first_timeout_ms =
-            self.out.waits.first().map_or(self.mstamp_us / 1000, |first| first.first_timeout_ms);
-        self.out.waits.push(Wait {
-            since_ns: self.now_ns,
-            since_jiffies: self.jiffies,
-            icsk_timeout: self.icsk_timeout,
-            icsk_rto: self.icsk_rto,
-            icsk_retransmits: self.icsk_retransmits,
-            icsk_backoff: self.icsk_backoff,
-            first_timeout_ms,
-        });
+        const RETRANS: u8 = 1;
+        let since_tick_ns = self.origin_ns() + (self.jiffies - self.set.phase) * self.tick_ns();
+        self.out.waits.push(Wait { since_tick_ns, record: self.record(RETRANS, 0) });
     }
 
     /// `tcp_send_loss_probe`
@@ -333,11 +337,13 @@ pub fn run(set: &Setup) -> Outcome {
         skb_sent_us: 0,
         ssthresh: 0x7fff_ffff,
         rcv_tstamp: set.phase as u32,
+        lsndtime: 0,
         latency: 0,
         out: Outcome {
             waits: Vec::new(),
             events: Vec::new(),
             death_ns: 0,
+            death_jiffies: 0,
             sent_ns: 0,
             closest_call_ns: u64::MAX,
             timeouts: 0,
@@ -384,6 +390,7 @@ pub fn run(set: &Setup) -> Outcome {
                 _ => {
                     if !sock.retransmit_timer() {
                         sock.out.death_ns = sock.now_ns;
+                        sock.out.death_jiffies = sock.jiffies;
                         return sock.out;
                     }
                     sock.wait();

@@ -14,7 +14,7 @@ use tcpretrans_ebpf::{Kind, Record, tcp_state};
 use super::{
     classify::ca_state,
     identity::{self, Owner},
-    retransmission,
+    ladder, retransmission,
     state::FlowState,
     table::FlowTable,
     thresholds,
@@ -30,6 +30,8 @@ pub const DEFAULT_MAX_FLOWS: usize = 131_072;
 pub struct Config {
     /// Timer ticks a second.
     pub hz: u32,
+    /// [`Kernel::request_rto_max`]
+    pub request_rto_max: Option<bool>,
     /// Share of the death budget at which to warn, 0 to 1.
     pub warn_at: f64,
     /// Announce the end of flows that had no trouble, too.
@@ -40,6 +42,12 @@ pub struct Config {
     pub reset_reasons: HashMap<u32, String>,
     /// Flows to remember at most.
     pub max_flows: usize,
+}
+
+impl Config {
+    fn kernel(&self) -> Kernel {
+        Kernel { request_rto_max: self.request_rto_max, ..Kernel::new(self.hz) }
+    }
 }
 
 /// Turns records into events. Pure: the same records give the same events.
@@ -149,8 +157,7 @@ impl Correlator {
         owner: &Owner,
         events: &mut Vec<Event>,
     ) {
-        let hz = self.config.hz;
-        let kernel = Kernel::new(hz);
+        let kernel = self.config.kernel();
         let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
         // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
@@ -160,17 +167,19 @@ impl Correlator {
         }
 
         let mut event = if kind == Kind::SynAck {
-            retransmission::of_synack(record, hz)
+            retransmission::of_synack(record, kernel)
         } else {
-            retransmission::of_skb(record, state.last_retransmits, hz)
+            retransmission::of_skb(record, state.last_retransmits, kernel)
         };
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         if event.err.is_none() {
             state.retransmissions += 1;
             state.segs = state.segs.saturating_add(event.segs);
         }
-        fins::learn_from_retransmission(state, kind, record, hz);
-        event.deadline = deadline::of_record(event.ty, record, kernel);
+        fins::learn_from_retransmission(state, kind, record, kernel.hz);
+        // ACKs clocked it out: the peer is there, and no death is pending.
+        let answered = event.ty.is_ack_clocked() && event.retransmits == 0;
+        event.deadline = (!answered).then(|| deadline::of_record(event.ty, record, kernel)).flatten();
         state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
@@ -190,7 +199,7 @@ impl Correlator {
 
     /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
     fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
-        let kernel = Kernel::new(self.config.hz);
+        let kernel = self.config.kernel();
         let warn_at = self.config.warn_at;
         let state = self.flow_state(id, record, owner);
         let sock = &record.sock;
@@ -206,7 +215,7 @@ impl Correlator {
             state: sock.skc_state,
             retransmits: u32::from(sock.icsk_retransmits),
             backoff: u32::from(sock.icsk_backoff),
-            rto_ms: kernel.jiffies_to_ms(u64::from(sock.icsk_rto)),
+            rto_ms: ladder::jiffies_to_ms(u64::from(sock.icsk_rto), kernel.hz),
             since_ms: (sock.retrans_stamp != 0).then_some(since_ns / 1_000_000),
             total_retrans: sock.total_retrans,
             unacked_bytes: retransmission::unacked_bytes(record),

@@ -11,6 +11,7 @@ const HZ: u32 = 250;
 fn config() -> Config {
     Config {
         hz: HZ,
+        request_rto_max: None,
         warn_at: 0.5,
         all_closes: false,
         cong_state: true,
@@ -204,6 +205,19 @@ fn recovery_ends_the_episode_and_the_next_loss_begins_another() {
     assert_eq!((recovered.retransmissions, recovered.segs, recovered.max_backoff), (1, 1, 1));
     story.rto();
     assert_eq!(story.retransmits()[1].episode, 2);
+}
+
+#[test]
+fn an_abort_is_no_recovery() {
+    let mut story = Story::new(ESTABLISHED);
+    story.rto();
+    story.record.sock.sk_flags = 1 << 4;
+    story.state(CLOSE);
+    story.say(Kind::SendReset);
+    story.cong(0);
+    story.end();
+    assert!(story.recovered().is_empty());
+    assert_eq!(story.closed()[0].cause, Cause::ResetByLocal);
 }
 
 #[test]

@@ -155,6 +155,7 @@ fn start(line: StartLine<'_>) -> Result<What, DecodeError> {
         filters: line.filters.into_owned(),
         clock_ns: line.clock,
         features: line.features.into_iter().map(|(name, has)| (name.into_owned().into(), has)).collect(),
+        reset_reasons: line.reset_reasons.into_owned(),
     })))
 }
 

@@ -218,6 +218,7 @@ impl Encoder<'_> {
             filters: Cow::Borrowed(&start.filters),
             clock: start.clock_ns,
             features: start.features.iter().map(|(name, has)| (Text::Borrowed(&**name), *has)).collect(),
+            reset_reasons: Cow::Borrowed(&start.reset_reasons),
         };
         self.write(&line)
     }

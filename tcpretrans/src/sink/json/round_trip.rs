@@ -214,11 +214,21 @@ fn own_event() -> impl Strategy<Value = What> {
         btree_map(any::<String>(), any::<String>(), 0..3),
         any::<i64>(),
         btree_map(any::<String>(), any::<bool>(), 0..3),
+        btree_map(any::<u32>(), any::<String>(), 0..3),
     )
-        .prop_map(|(texts, hz, command, filters, clock_ns, features)| {
+        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons)| {
             let [version, kernel] = texts;
             let features = features.into_iter().map(|(name, has)| (name.into(), has)).collect();
-            What::Start(Box::new(Start { version, kernel, hz, command, filters, clock_ns, features }))
+            What::Start(Box::new(Start {
+                version,
+                kernel,
+                hz,
+                command,
+                filters,
+                clock_ns,
+                features,
+                reset_reasons,
+            }))
         });
     let total = (0..1_u64 << 60, 0..1_u64 << 60, any::<u64>(), any::<u64>())
         .prop_map(|(sent, failed, segs, bytes)| TypeTotal { sent, failed, segs, bytes });
@@ -323,7 +333,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
     let expect = |kind: &str, names: &str| {
         assert_eq!(fields[kind], names.split_whitespace().collect::<Vec<_>>(), "{kind}");
     };
-    expect("start", "ts mono_ns event schema version kernel hz command filters clock features");
+    expect("start", "ts mono_ns event schema version kernel hz command filters clock features reset_reasons");
     expect(
         "retransmit",
         "ts mono_ns event flow type certain state segs bytes seq err retransmits backoff rto_ms next_rto_ms \

@@ -80,6 +80,8 @@ pub struct StartLine<'a> {
     /// Wall clock less monotonic clock, ns.
     pub clock: i64,
     pub features: BTreeMap<Text<'a>, bool>,
+    #[serde(default)]
+    pub reset_reasons: Cow<'a, BTreeMap<u32, String>>,
 }
 
 /// `retransmit`
