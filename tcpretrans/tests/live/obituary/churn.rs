@@ -23,6 +23,7 @@ use xtask::lab::{
     socket::{self, Options},
 };
 
+use crate::live::live;
 use crate::tracer::{PATIENCE, command, netns};
 
 /// Of each: how many a round has. Ten in all.
@@ -134,9 +135,13 @@ fn trace_churn(connections: u64, more: &[&str], told_of: u64) -> (BTreeMap<Strin
             }
         });
     });
-    let start = Instant::now();
-    while told.closed.load(Ordering::Relaxed) < told_of && start.elapsed() < PATIENCE {
+    let (mut so_far, mut grown) = (0, Instant::now());
+    while so_far < told_of && grown.elapsed() < Duration::from_secs(5) {
         thread::sleep(Duration::from_millis(50));
+        let now = told.closed.load(Ordering::Relaxed);
+        if now > so_far {
+            (so_far, grown) = (now, Instant::now());
+        }
     }
     kill(Pid::from_raw(tracer.id() as i32), Signal::SIGINT).unwrap();
     let outcome = reader.join().unwrap();
@@ -144,43 +149,58 @@ fn trace_churn(connections: u64, more: &[&str], told_of: u64) -> (BTreeMap<Strin
     outcome
 }
 
-fn check_end(end: &Value) {
+/// No wrong cause, no end told twice, no state left. What the kernel says it kept from the programs (one that is
+/// interrupted by its own tracepoint does not run again) may be missing.
+fn check(causes: &BTreeMap<String, u64>, end: &Value, expected: &BTreeMap<String, u64>) {
     assert_eq!(end["event"], "end", "{end}");
     assert_eq!(end["flows_left"], 0, "state was left behind: {end}");
-    let lost = end["lost"].as_object().unwrap();
-    assert!(lost.values().all(|count| count == 0), "records were lost: {end}");
+    let lost = |place: &str| end["lost"][place].as_u64().unwrap();
+    assert_eq!((lost("ring"), lost("map"), lost("output")), (0, 0, 0), "{end}");
+    let missing: u64 =
+        expected.iter().map(|(cause, count)| count.saturating_sub(*causes.get(cause).unwrap_or(&0))).sum();
+    assert!(missing <= lost("recursion"), "{missing} ends were not told: {end}");
+    assert!(causes.iter().all(|(cause, count)| count <= expected.get(cause).unwrap_or(&0)), "{causes:?}");
+}
+
+fn expected(connections: u64, shares: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let all = PLAIN + RESET + REFUSED + ABANDONED;
+    shares.iter().map(|&(cause, share)| (cause.to_owned(), connections / all * share)).collect()
 }
 
 #[test]
 fn a_hundred_thousand_connections_leave_nothing_behind() {
-    require_lab!();
-    const CONNECTIONS: u64 = 100_000;
-    let of = |share: u64| CONNECTIONS / 10 * share;
-    let expected = BTreeMap::from([
-        ("closed_by_local".to_owned(), of(PLAIN)),
-        ("closed_by_peer".to_owned(), of(PLAIN)),
-        ("reset_by_local".to_owned(), of(RESET)),
-        ("reset_by_peer".to_owned(), of(RESET)),
-        ("connect_refused".to_owned(), of(REFUSED)),
-        ("connect_abandoned".to_owned(), of(ABANDONED)),
-    ]);
-    let (causes, end) = trace_churn(CONNECTIONS, &["--all-closes"], expected.values().sum());
-    check_end(&end);
-    assert_eq!(causes, expected);
+    live(|| {
+        const CONNECTIONS: u64 = 100_000;
+        let expected = expected(
+            CONNECTIONS,
+            &[
+                ("closed_by_local", PLAIN),
+                ("closed_by_peer", PLAIN),
+                ("reset_by_local", RESET),
+                ("reset_by_peer", RESET),
+                ("connect_refused", REFUSED),
+                ("connect_abandoned", ABANDONED),
+            ],
+        );
+        let (causes, end) = trace_churn(CONNECTIONS, &["--all-closes"], expected.values().sum());
+        check(&causes, &end, &expected);
+    });
 }
 
 #[test]
-fn untroubled_connections_in_between_are_not_even_looked_at() {
-    require_lab!();
-    const CONNECTIONS: u64 = 10_000;
-    let of = |share: u64| CONNECTIONS / 10 * share;
-    let expected = BTreeMap::from([
-        ("reset_by_local".to_owned(), of(RESET)),
-        ("reset_by_peer".to_owned(), of(RESET)),
-        ("connect_refused".to_owned(), of(REFUSED)),
-        ("connect_abandoned".to_owned(), of(ABANDONED)),
-    ]);
-    let (causes, end) = trace_churn(CONNECTIONS, &[], expected.values().sum());
-    check_end(&end);
-    assert_eq!(causes, expected);
+fn untroubled_connections_in_between_are_not_told_of() {
+    live(|| {
+        const CONNECTIONS: u64 = 10_000;
+        let expected = expected(
+            CONNECTIONS,
+            &[
+                ("reset_by_local", RESET),
+                ("reset_by_peer", RESET),
+                ("connect_refused", REFUSED),
+                ("connect_abandoned", ABANDONED),
+            ],
+        );
+        let (causes, end) = trace_churn(CONNECTIONS, &[], expected.values().sum());
+        check(&causes, &end, &expected);
+    });
 }
