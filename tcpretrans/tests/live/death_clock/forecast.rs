@@ -90,6 +90,10 @@ pub fn compare(kind: &Kind, events: &[&Value], fact: &Fact, tick_ms: f64) -> Res
     let (Some(first), Some(last)) = (ladder.first(), ladder.last()) else {
         return fail("no timeout had a deadline".into());
     };
+    if kind.before_the_trace && first.event["event"] != "in_backoff" {
+        // Or a timeout came between attaching the programs and looking through the sockets.
+        return Err(Failure::Late(format!("it was in backoff before: {}", first.event)));
+    }
     for pair in ladder.windows(2) {
         let [before, after] = [0, 1].map(|n| number(pair[n].event, "retransmits"));
         if after != before + 1 {
@@ -121,9 +125,6 @@ pub fn compare(kind: &Kind, events: &[&Value], fact: &Fact, tick_ms: f64) -> Res
         if deadline["retransmissions_left"] != tries {
             return fail(format!("{tries} tries were left, not as in {deadline}"));
         }
-    }
-    if kind.before_the_trace && first.event["event"] != "in_backoff" {
-        return fail(format!("it was in backoff before: {}", first.event));
     }
     Ok(Row {
         name: kind.name,
