@@ -3,15 +3,6 @@
 //!
 //! Without root they are skipped; under `CI=true` a skip is a failure.
 
-/// Leaves the test where no lab can be made.
-macro_rules! require_lab {
-    () => {
-        if !xtask::lab::available() {
-            return;
-        }
-    };
-}
-
 mod already_troubled;
 mod bad_usage;
 mod death_clock;
