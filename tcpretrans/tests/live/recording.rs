@@ -11,7 +11,6 @@ use tcpretrans_ebpf::Kind;
 use xtask::lab::{Connection, Family, Lab, Packets, trouble::Fate};
 
 use crate::{
-    live::live,
     storm::Storm,
     tracer::{Tracer, is_type, netns},
 };
@@ -49,33 +48,32 @@ fn again(recorded: &[Event]) -> Vec<Event> {
 
 #[test]
 fn run_again_it_gives_the_same_events() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("log.jsonl");
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
 
-        // A lossy transfer that recovers, then connections that die.
-        let mut lossy: Connection = lab.connect(Family::V6, 0).unwrap();
-        let trouble = lab.right.on_arrival(&Packets::all().at_least(1000).chance(0.1), Fate::Vanish).unwrap();
-        lossy.transfer(2_000_000, 0).unwrap();
-        trouble.heal().unwrap();
-        drop(lossy);
-        let mut storm = Storm::gather(&lab, 5);
-        storm.break_out(&lab);
-        tracer.wait_for_many("rto", 15, |event| is_type(event, "rto"));
-        tracer.wait_for("a death", |event| event["cause"] == "retransmit_timeout");
-        tracer.finish().assert_clean();
+    // A lossy transfer that recovers, then connections that die.
+    let mut lossy: Connection = lab.connect(Family::V6, 0).unwrap();
+    let trouble = lab.right.on_arrival(&Packets::all().at_least(1000).chance(0.1), Fate::Vanish).unwrap();
+    lossy.transfer(2_000_000, 0).unwrap();
+    trouble.heal().unwrap();
+    drop(lossy);
+    let mut storm = Storm::gather(&lab, 5);
+    storm.break_out(&lab);
+    tracer.wait_for_many("rto", 15, |event| is_type(event, "rto"));
+    tracer.wait_for("a death", |event| event["cause"] == "retransmit_timeout");
+    tracer.finish().assert_clean();
 
-        let text = fs::read_to_string(&log).unwrap();
-        let recorded: Vec<Event> = text.lines().map(|line| decode(line.as_bytes()).expect(line)).collect();
-        let told = recorded.iter().filter(|event| event.flow.is_some());
-        let again = again(&recorded);
-        assert!(again.len() > 30, "only {} events", again.len());
-        for (at, (told, again)) in told.clone().zip(&again).enumerate() {
-            assert_eq!(told, again, "event {at}");
-        }
-        assert_eq!(told.count(), again.len());
-    });
+    let text = fs::read_to_string(&log).unwrap();
+    let recorded: Vec<Event> = text.lines().map(|line| decode(line.as_bytes()).expect(line)).collect();
+    let told = recorded.iter().filter(|event| event.flow.is_some());
+    let again = again(&recorded);
+    assert!(again.len() > 30, "only {} events", again.len());
+    for (at, (told, again)) in told.clone().zip(&again).enumerate() {
+        assert_eq!(told, again, "event {at}");
+    }
+    assert_eq!(told.count(), again.len());
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 use xtask::lab::{Connection, Family, Lab, Packets, socket::Options, trouble::Fate};
 
 use super::forecast::Forecast;
-use crate::live::live;
 use crate::tracer::{Tracer, is_of, is_type, netns, number};
 
 /// A traced connection whose peer has fallen silent.
@@ -64,109 +63,104 @@ impl Silence {
 
 #[test]
 fn a_sysctl_changed_midway() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let silence = Silence::begin(&lab);
-        let before = silence.rto(2);
-        let deadline = &before["deadline"];
-        assert_eq!((&deadline["limit"], &deadline["budget_ms"]), (&15.into(), &924_600.into()), "{before}");
-        lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
-        let changed_after = number(silence.tracer.events().last().unwrap(), "retransmits");
-        let after = silence.rto(changed_after + 1);
-        let deadline = &after["deadline"];
-        assert_eq!((&deadline["limit"], &deadline["budget_ms"]), (&3.into(), &3000.into()), "{after}");
-        silence.assert_true_from(changed_after + 1);
-        let closed_ns = silence.closed_ns();
-        assert!(Forecast::of(&before).unwrap().earliest_ns > closed_ns + 600_000_000_000, "{before}");
-        silence.tracer.finish().assert_clean();
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let silence = Silence::begin(&lab);
+    let before = silence.rto(2);
+    let deadline = &before["deadline"];
+    assert_eq!((&deadline["limit"], &deadline["budget_ms"]), (&15.into(), &924_600.into()), "{before}");
+    lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
+    let changed_after = number(silence.tracer.events().last().unwrap(), "retransmits");
+    let after = silence.rto(changed_after + 1);
+    let deadline = &after["deadline"];
+    assert_eq!((&deadline["limit"], &deadline["budget_ms"]), (&3.into(), &3000.into()), "{after}");
+    silence.assert_true_from(changed_after + 1);
+    let closed_ns = silence.closed_ns();
+    assert!(Forecast::of(&before).unwrap().earliest_ns > closed_ns + 600_000_000_000, "{before}");
+    silence.tracer.finish().assert_clean();
 }
 
 #[test]
 fn a_user_timeout_set_midway() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let mut silence = Silence::begin(&lab);
-        let before = silence.rto(2);
-        assert_eq!(before["deadline"]["knob"], "tcp_retries2", "{before}");
-        silence.client = silence.client.try_clone().unwrap().user_timeout(Duration::from_secs(5)).unwrap();
-        let changed_after = number(silence.tracer.events().last().unwrap(), "retransmits");
-        let after = silence.rto(changed_after + 1);
-        let deadline = &after["deadline"];
-        assert_eq!(
-            (&deadline["knob"], &deadline["limit"], &deadline["budget_ms"]),
-            (&"TCP_USER_TIMEOUT".into(), &5000.into(), &5000.into()),
-            "{after}"
-        );
-        silence.assert_true_from(changed_after + 1);
-        silence.tracer.finish().assert_clean();
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let mut silence = Silence::begin(&lab);
+    let before = silence.rto(2);
+    assert_eq!(before["deadline"]["knob"], "tcp_retries2", "{before}");
+    silence.client = silence.client.try_clone().unwrap().user_timeout(Duration::from_secs(5)).unwrap();
+    let changed_after = number(silence.tracer.events().last().unwrap(), "retransmits");
+    let after = silence.rto(changed_after + 1);
+    let deadline = &after["deadline"];
+    assert_eq!(
+        (&deadline["knob"], &deadline["limit"], &deadline["budget_ms"]),
+        (&"TCP_USER_TIMEOUT".into(), &5000.into(), &5000.into()),
+        "{after}"
+    );
+    silence.assert_true_from(changed_after + 1);
+    silence.tracer.finish().assert_clean();
 }
 
 /// RFC 6069: an ICMP error says that the path is broken and not congested, so the kernel takes a step of the backoff
 /// back.
 #[test]
 fn an_icmp_error_that_reverts_the_backoff() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        lab.left.sysctl("net.ipv4.tcp_retries2", "4").unwrap();
-        lab.left.sysctl("net.ipv4.tcp_early_retrans", "0").unwrap();
-        let mut connection = lab.connect(Family::V4, 0).unwrap();
-        connection.warm_up().unwrap();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
-        let cookie = connection.client.cookie().unwrap();
-        let silence_at_first = lab.right.unreachable().unwrap();
-        (&connection.client).write_all(b"is anybody there?").unwrap();
-        let silence = Silence { tracer, client: connection.client, _server: connection.server, cookie };
-        silence.rto(3);
-        // One packet is answered with an error; then silence again.
-        let answered = lab.right.on_arrival(&Packets::all().nth(0), Fate::HostUnreachable).unwrap();
-        let _ = lab.right.unreachable().unwrap();
-        silence_at_first.heal().unwrap();
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    lab.left.sysctl("net.ipv4.tcp_retries2", "4").unwrap();
+    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0").unwrap();
+    let mut connection = lab.connect(Family::V4, 0).unwrap();
+    connection.warm_up().unwrap();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
+    let cookie = connection.client.cookie().unwrap();
+    let silence_at_first = lab.right.unreachable().unwrap();
+    (&connection.client).write_all(b"is anybody there?").unwrap();
+    let silence = Silence { tracer, client: connection.client, _server: connection.server, cookie };
+    silence.rto(3);
+    // One packet is answered with an error; then silence again.
+    let answered = lab.right.on_arrival(&Packets::all().nth(0), Fate::HostUnreachable).unwrap();
+    let _ = lab.right.unreachable().unwrap();
+    silence_at_first.heal().unwrap();
 
-        let before = silence.rto(4);
-        let after = silence.rto(5);
-        assert_eq!(answered.hits().unwrap(), 1, "{before}\n{after}");
-        assert_eq!((&before["backoff"], &after["backoff"]), (&3.into(), &3.into()), "a step back: {after}");
-        assert_eq!(after["rto_ms"], before["rto_ms"], "the same wait again: {before}\n{after}");
-        let (wrong, corrected) = (Forecast::of(&before).unwrap(), Forecast::of(&after).unwrap());
-        assert!(corrected.expected_ns.abs_diff(wrong.expected_ns) > 500_000_000, "{before}\n{after}");
-        silence.assert_true_from(5);
-        silence.tracer.finish().assert_clean();
-    });
+    let before = silence.rto(4);
+    let after = silence.rto(5);
+    assert_eq!(answered.hits().unwrap(), 1, "{before}\n{after}");
+    assert_eq!((&before["backoff"], &after["backoff"]), (&3.into(), &3.into()), "a step back: {after}");
+    assert_eq!(after["rto_ms"], before["rto_ms"], "the same wait again: {before}\n{after}");
+    let (wrong, corrected) = (Forecast::of(&before).unwrap(), Forecast::of(&after).unwrap());
+    assert!(corrected.expected_ns.abs_diff(wrong.expected_ns) > 500_000_000, "{before}\n{after}");
+    silence.assert_true_from(5);
+    silence.tracer.finish().assert_clean();
 }
 
 #[test]
 fn an_ack_that_makes_progress_starts_the_clock_anew() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
-        lab.left.sysctl("net.ipv4.tcp_early_retrans", "0").unwrap();
-        let mut connection = lab.connect(Family::V4, 0).unwrap();
-        connection.warm_up().unwrap();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
-        let cookie = connection.client.cookie().unwrap();
-        let trouble = lab.right.unreachable().unwrap();
-        (&connection.client).write_all(b"is anybody there?").unwrap();
-        let silence = Silence { tracer, client: connection.client, _server: connection.server, cookie };
-        let before = silence.rto(2);
-        assert!(number(&before["deadline"], "elapsed_ms") >= 400, "{before}");
-        trouble.heal().unwrap();
-        silence.tracer.wait_for("recovered", |event| event["event"] == "recovered" && is_of(event, cookie));
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    lab.left.sysctl("net.ipv4.tcp_retries2", "3").unwrap();
+    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0").unwrap();
+    let mut connection = lab.connect(Family::V4, 0).unwrap();
+    connection.warm_up().unwrap();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
+    let cookie = connection.client.cookie().unwrap();
+    let trouble = lab.right.unreachable().unwrap();
+    (&connection.client).write_all(b"is anybody there?").unwrap();
+    let silence = Silence { tracer, client: connection.client, _server: connection.server, cookie };
+    let before = silence.rto(2);
+    assert!(number(&before["deadline"], "elapsed_ms") >= 400, "{before}");
+    trouble.heal().unwrap();
+    silence.tracer.wait_for("recovered", |event| event["event"] == "recovered" && is_of(event, cookie));
 
-        let _ = lab.right.unreachable().unwrap();
-        (&silence.client).write_all(b"and now?").unwrap();
-        let of_second =
-            |event: &Value| is_type(event, "rto") && is_of(event, cookie) && event["episode"] == 2;
-        let first = silence.tracer.wait_for("rto of the second episode", of_second);
-        let deadline = &first["deadline"];
-        assert_eq!((&first["retransmits"], &deadline["elapsed_ms"]), (&1.into(), &0.into()), "{first}");
-        assert_eq!((&deadline["used"], &deadline["budget_ms"]), (&0.0.into(), &3000.into()), "{first}");
-        let closed_ns = silence.closed_ns();
-        let forecast = Forecast::of(&first).unwrap();
-        assert!((forecast.earliest_ns..=forecast.latest_ns).contains(&closed_ns), "{closed_ns}: {first}");
-        let wrong = Forecast::of(&before).unwrap();
-        assert!(!(wrong.earliest_ns..=wrong.latest_ns).contains(&closed_ns), "the clock went on: {before}");
-        silence.tracer.finish().assert_clean();
-    });
+    let _ = lab.right.unreachable().unwrap();
+    (&silence.client).write_all(b"and now?").unwrap();
+    let of_second = |event: &Value| is_type(event, "rto") && is_of(event, cookie) && event["episode"] == 2;
+    let first = silence.tracer.wait_for("rto of the second episode", of_second);
+    let deadline = &first["deadline"];
+    assert_eq!((&first["retransmits"], &deadline["elapsed_ms"]), (&1.into(), &0.into()), "{first}");
+    assert_eq!((&deadline["used"], &deadline["budget_ms"]), (&0.0.into(), &3000.into()), "{first}");
+    let closed_ns = silence.closed_ns();
+    let forecast = Forecast::of(&first).unwrap();
+    assert!((forecast.earliest_ns..=forecast.latest_ns).contains(&closed_ns), "{closed_ns}: {first}");
+    let wrong = Forecast::of(&before).unwrap();
+    assert!(!(wrong.earliest_ns..=wrong.latest_ns).contains(&closed_ns), "the clock went on: {before}");
+    silence.tracer.finish().assert_clean();
 }

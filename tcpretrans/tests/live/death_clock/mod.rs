@@ -16,7 +16,6 @@ use std::thread;
 
 use xtask::lab::Lab;
 
-use crate::live::live;
 use crate::tracer::{Tracer, is_of, netns};
 use blackhole::Blackhole;
 use fact::Fact;
@@ -88,32 +87,29 @@ fn round(kinds: &[&'static Kind]) -> Vec<(&'static Kind, Result<Row, Failure>)> 
 
 #[test]
 fn forecasts_against_facts() {
-    live(|| {
-        let mut left: Vec<&'static Kind> = KINDS.iter().collect();
-        let mut rows = Vec::new();
-        let mut wrong = Vec::new();
-        for attempt in 1..=ATTEMPTS {
-            let mut late = Vec::new();
-            for (kind, result) in round(&left) {
-                match result {
-                    Ok(row) => rows.push(row),
-                    Err(Failure::Late(why)) if attempt < ATTEMPTS => {
-                        println!("{}: once more, {why}", kind.name);
-                        late.push(kind);
-                    }
-                    Err(Failure::Late(why) | Failure::Wrong(why)) => {
-                        wrong.push(format!("{}: {why}", kind.name))
-                    }
+    require_lab!();
+    let mut left: Vec<&'static Kind> = KINDS.iter().collect();
+    let mut rows = Vec::new();
+    let mut wrong = Vec::new();
+    for attempt in 1..=ATTEMPTS {
+        let mut late = Vec::new();
+        for (kind, result) in round(&left) {
+            match result {
+                Ok(row) => rows.push(row),
+                Err(Failure::Late(why)) if attempt < ATTEMPTS => {
+                    println!("{}: once more, {why}", kind.name);
+                    late.push(kind);
                 }
-            }
-            left = late;
-            if left.is_empty() {
-                break;
+                Err(Failure::Late(why) | Failure::Wrong(why)) => wrong.push(format!("{}: {why}", kind.name)),
             }
         }
-        rows.sort_by_key(|row| KINDS.iter().position(|kind| kind.name == row.name));
-        table::show(&rows);
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        assert!(rows.len() >= 12, "only {} kinds can be had on this kernel", rows.len());
-    });
+        left = late;
+        if left.is_empty() {
+            break;
+        }
+    }
+    rows.sort_by_key(|row| KINDS.iter().position(|kind| kind.name == row.name));
+    table::show(&rows);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(rows.len() >= 12, "only {} kinds can be had on this kernel", rows.len());
 }

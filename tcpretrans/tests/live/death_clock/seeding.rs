@@ -9,7 +9,6 @@ use xtask::lab::{
 };
 
 use crate::{
-    live::live,
     tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
     truth::to_ms,
 };
@@ -57,69 +56,66 @@ fn check(event: &Value, before: &Info, after: &Info) {
 
 #[test]
 fn every_traced_namespace_is_looked_through_and_no_other() {
-    live(|| {
-        let labs = [Lab::new().unwrap(), Lab::new().unwrap()];
-        let troubled: Vec<[TcpStream; 2]> = thread::scope(|scope| {
-            let waiting = [Family::V4, Family::V6].into_iter().zip(&labs);
-            let waiting: Vec<_> =
-                waiting.map(|(family, lab)| scope.spawn(move || in_trouble(lab, family))).collect();
-            waiting.into_iter().map(|ends| ends.join().unwrap()).collect()
-        });
-        // Three of the four ends are traced.
-        let traced = [&troubled[0][0], &troubled[0][1], &troubled[1][0]];
-        let spaces = [&labs[0].left, &labs[0].right, &labs[1].left].map(netns).join(",");
-        let before = traced.map(|end| end.info().unwrap());
-        let tracer = Tracer::start(&["--netns", &spaces]);
-        for (end, before) in traced.iter().zip(before) {
-            let cookie = end.cookie().unwrap();
-            let event = tracer.wait_for("in_backoff", |event| is_seed(event, cookie));
-            check(&event, &before, &end.info().unwrap());
-            assert_eq!(event["flow"]["lport"], end.local_addr().unwrap().port(), "{event}");
-            assert_eq!(event["flow"]["pid"], std::process::id(), "{event}");
-        }
-        let stranger = troubled[1][1].cookie().unwrap();
-        let outcome = tracer.finish();
-        outcome.assert_clean();
-        let seeds = outcome.events.iter().filter(|event| event["event"] == "in_backoff");
-        assert_eq!(seeds.count(), traced.len(), "{:?}", outcome.events);
-        assert!(!outcome.events.iter().any(|event| is_of(event, stranger)));
+    require_lab!();
+    let labs = [Lab::new().unwrap(), Lab::new().unwrap()];
+    let troubled: Vec<[TcpStream; 2]> = thread::scope(|scope| {
+        let waiting = [Family::V4, Family::V6].into_iter().zip(&labs);
+        let waiting: Vec<_> =
+            waiting.map(|(family, lab)| scope.spawn(move || in_trouble(lab, family))).collect();
+        waiting.into_iter().map(|ends| ends.join().unwrap()).collect()
     });
+    // Three of the four ends are traced.
+    let traced = [&troubled[0][0], &troubled[0][1], &troubled[1][0]];
+    let spaces = [&labs[0].left, &labs[0].right, &labs[1].left].map(netns).join(",");
+    let before = traced.map(|end| end.info().unwrap());
+    let tracer = Tracer::start(&["--netns", &spaces]);
+    for (end, before) in traced.iter().zip(before) {
+        let cookie = end.cookie().unwrap();
+        let event = tracer.wait_for("in_backoff", |event| is_seed(event, cookie));
+        check(&event, &before, &end.info().unwrap());
+        assert_eq!(event["flow"]["lport"], end.local_addr().unwrap().port(), "{event}");
+        assert_eq!(event["flow"]["pid"], std::process::id(), "{event}");
+    }
+    let stranger = troubled[1][1].cookie().unwrap();
+    let outcome = tracer.finish();
+    outcome.assert_clean();
+    let seeds = outcome.events.iter().filter(|event| event["event"] == "in_backoff");
+    assert_eq!(seeds.count(), traced.len(), "{:?}", outcome.events);
+    assert!(!outcome.events.iter().any(|event| is_of(event, stranger)));
 }
 
 #[test]
 fn no_seed_waits_for_the_first_event() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let [client, server] = in_trouble(&lab, Family::V4);
-        let cookie = client.cookie().unwrap();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--no-seed"]);
-        let event = tracer.wait_for("rto", |event| is_type(event, "rto") && is_of(event, cookie));
-        // What happened before it is in the kernel's own numbers, so nothing is lost but time.
-        assert!(number(&event, "retransmits") >= 4, "{event}");
-        assert!(number(&event["deadline"], "elapsed_ms") >= 1400, "{event}");
-        let outcome = tracer.finish();
-        outcome.assert_clean();
-        assert!(!outcome.events.iter().any(|event| event["event"] == "in_backoff"), "{:?}", outcome.events);
-        drop(server);
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let [client, server] = in_trouble(&lab, Family::V4);
+    let cookie = client.cookie().unwrap();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--no-seed"]);
+    let event = tracer.wait_for("rto", |event| is_type(event, "rto") && is_of(event, cookie));
+    // What happened before it is in the kernel's own numbers, so nothing is lost but time.
+    assert!(number(&event, "retransmits") >= 4, "{event}");
+    assert!(number(&event["deadline"], "elapsed_ms") >= 1400, "{event}");
+    let outcome = tracer.finish();
+    outcome.assert_clean();
+    assert!(!outcome.events.iter().any(|event| event["event"] == "in_backoff"), "{:?}", outcome.events);
+    drop(server);
 }
 
 /// A connection whose first timeout is still to come is in no trouble yet: it comes with its first event.
 #[test]
 fn before_the_first_timeout_there_is_nothing_to_tell() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let mut connection = lab.connect(Family::V4, 0).unwrap();
-        connection.warm_up().unwrap();
-        let cookie = connection.client.cookie().unwrap();
-        let idle = connection.server.cookie().unwrap();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--netns", &netns(&lab.right)]);
-        let _ = lab.right.unreachable().unwrap();
-        connection.client.write_all(b"hello").unwrap();
-        tracer.wait_for("rto", |event| is_type(event, "rto") && is_of(event, cookie));
-        thread::sleep(Duration::from_millis(50));
-        let outcome = tracer.finish();
-        outcome.assert_clean();
-        assert!(!outcome.events.iter().any(|event| event["event"] == "in_backoff" || is_of(event, idle)));
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let mut connection = lab.connect(Family::V4, 0).unwrap();
+    connection.warm_up().unwrap();
+    let cookie = connection.client.cookie().unwrap();
+    let idle = connection.server.cookie().unwrap();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--netns", &netns(&lab.right)]);
+    let _ = lab.right.unreachable().unwrap();
+    connection.client.write_all(b"hello").unwrap();
+    tracer.wait_for("rto", |event| is_type(event, "rto") && is_of(event, cookie));
+    thread::sleep(Duration::from_millis(50));
+    let outcome = tracer.finish();
+    outcome.assert_clean();
+    assert!(!outcome.events.iter().any(|event| event["event"] == "in_backoff" || is_of(event, idle)));
 }
