@@ -72,10 +72,7 @@ fn both_fins_cross() {
     drop(connection.server);
     trouble.heal().unwrap();
     let closed = scene.end_of(id);
-    assert_eq!(
-        closed["state"], "CLOSING",
-        "the peer's FIN came before its own one was acknowledged: {closed:#}"
-    );
+    assert_eq!(closed["state"], "CLOSING", "the FIN of the peer came before the ACK: {closed:#}");
     closed_by("simultaneous_close", None, &["both ends closed at the same time"]).check(&closed);
     scene.finish();
 }
