@@ -157,6 +157,8 @@ macro_rules! snapshot_fields {
             keepalive_time: u32 = tp fixed [("tcp_sock", "keepalive_time")];
             keepalive_intvl: u32 = tp fixed [("tcp_sock", "keepalive_intvl")];
             linger2: u32 = tp fixed [("tcp_sock", "linger2")];
+            rcv_nxt: u32 = tp fixed [("tcp_sock", "rcv_nxt")];
+            copied_seq: u32 = tp fixed [("tcp_sock", "copied_seq")];
 
             tcp_retries1: u32 = net narrow [("net", "ipv4.sysctl_tcp_retries1")];
             tcp_retries2: u32 = net narrow [("net", "ipv4.sysctl_tcp_retries2")];
@@ -227,6 +229,8 @@ macro_rules! walk_fields {
             req_num_retrans: fixed u8 [("request_sock", "num_retrans")];
             req_num_timeout: bits u8 [("request_sock", "num_timeout")];
             req_timeout: optional u32 [("request_sock", "timeout")];
+            task_flags: fixed u32 [("task_struct", "flags")];
+            task_exit_code: fixed u32 [("task_struct", "exit_code")];
             req_timer_expires: fixed u64 [("request_sock", "rsk_timer.expires")];
             task_group_leader: fixed u64 [("task_struct", "group_leader")];
             task_comm: fixed u64 [("task_struct", "comm")];

@@ -82,6 +82,8 @@ struct Cursor<'a> {
     rest: &'a [u8],
 }
 
+// Two of the three serve recordings, which the kernel side does not make.
+#[cfg_attr(target_arch = "bpf", allow(dead_code))]
 trait WireField: Sized {
     fn read(cursor: &mut Cursor<'_>) -> Self;
 
@@ -244,6 +246,8 @@ wire_struct! {
         req_timeout: u32,
         /// SynAck: expiry of the request's timer, low half of jiffies.
         req_expires: u32,
+        /// How long ago data was last sent when the first FIN went, jiffies; all ones unknown.
+        fin_idle_jiffies: u32,
         /// Retransmit: segments in the skb (`tcp_skb_pcount`).
         segs: u16,
         /// Local port, host order.
@@ -264,8 +268,12 @@ wire_struct! {
         num_retrans: u8,
         /// SynAck: `req->num_timeout`.
         num_timeout: u8,
+        /// State, SendReset: is the current task dying? See [`crate::owner::exit`].
+        current_exit: u8,
+        /// Was the task dying that closed first, if it was this side's? See [`crate::owner::exit`].
+        fin_exit: u8,
         /// Zero.
-        reserved: [u8; 7],
+        reserved: [u8; 1],
         /// The socket.
         sock: Snapshot,
     }

@@ -5,16 +5,34 @@ use aya_ebpf::{
     macros::map,
     maps::Array,
 };
-use tcpretrans_ebpf::OwnerSlot;
+use tcpretrans_ebpf::{OwnerSlot, owner::exit};
 
-use super::settings::walk;
+use super::{filters::probe, settings::walk};
 
 #[map]
 static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
 
+/// The socket's own slot.
 #[inline(always)]
-fn slot(sk: u64) -> Option<*mut OwnerSlot> {
-    OWNERS.get_ptr_mut(OwnerSlot::index(sk))
+fn find(sk: u64) -> Option<*mut OwnerSlot> {
+    let index = OwnerSlot::index(sk);
+    let first = OWNERS.get_ptr_mut(index)?;
+    if unsafe { (*first).sk } == sk {
+        return Some(first);
+    }
+    let second = OWNERS.get_ptr_mut(index ^ 1)?;
+    (unsafe { (*second).sk } == sk).then_some(second)
+}
+
+/// The socket's own slot, or a free one, or else another's.
+#[inline(always)]
+fn find_room(sk: u64) -> Option<*mut OwnerSlot> {
+    let index = OwnerSlot::index(sk);
+    let first = OWNERS.get_ptr_mut(index)?;
+    let second = OWNERS.get_ptr_mut(index ^ 1)?;
+    let (first_sk, second_sk) = unsafe { ((*first).sk, (*second).sk) };
+    let in_second = second_sk == sk || first_sk != sk && first_sk != 0 && second_sk == 0;
+    Some(if in_second { second } else { first })
 }
 
 #[inline(always)]
@@ -37,6 +55,22 @@ pub fn current_comm() -> [u64; 2] {
     }
 }
 
+/// How the current task is dying, if it is.
+#[inline(always)]
+pub fn current_exit() -> u8 {
+    const PF_EXITING: u32 = 4;
+    const SIGNAL: u32 = 0x7f;
+    unsafe {
+        let task = bpf_get_current_task();
+        let flags: u32 = probe(task, walk!(task_flags).offset());
+        if flags & PF_EXITING == 0 {
+            return 0;
+        }
+        let code: u32 = probe(task, walk!(task_exit_code).offset());
+        exit::DYING | (code & SIGNAL) as u8
+    }
+}
+
 #[inline(always)]
 fn write(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) {
     unsafe {
@@ -52,7 +86,7 @@ fn write(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2])
 /// Remembers the current task as the opener of `sk`. Only where `current` is the owner.
 #[inline(always)]
 pub fn remember_current(sk: u64, born_ns: u64) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find_room(sk) {
         write(slot, sk, born_ns, current_tgid(), current_comm());
     }
 }
@@ -61,29 +95,55 @@ pub fn remember_current(sk: u64, born_ns: u64) {
 /// pass for it.
 #[inline(always)]
 pub fn remember_birth(sk: u64, born_ns: u64) {
-    if let Some(slot) = slot(sk) {
+    if let Some(slot) = find_room(sk) {
         write(slot, sk, born_ns, 0, [0; 2]);
     }
 }
 
-/// Remembers when the first FIN went.
+/// Remembers the first FIN: when, and how long ago (jiffies) data was last sent.
 #[inline(always)]
-pub fn remember_fin(sk: u64, now_ns: u64) {
-    if let Some(slot) = slot(sk) {
+pub fn remember_fin(sk: u64, now_ns: u64, idle_jiffies: u32) {
+    if let Some(slot) = find(sk) {
         unsafe {
-            if (*slot).sk == sk && (*slot).fin_ns == 0 {
+            if (*slot).fin_ns == 0 {
                 (&raw mut (*slot).fin_ns).write(now_ns);
+                (&raw mut (*slot).fin_idle_jiffies).write(idle_jiffies);
+                (&raw mut (*slot).fin_exit).write(0);
             }
         }
     }
 }
 
-/// What is known of `sk`, if the slot is still its own and whole.
+/// Remembers who closes: the current task. It also counts as the owner where the opener is not known, which is so
+/// for accepted sockets: once closed, nobody holds them whom userspace could find.
+#[inline(always)]
+pub fn remember_closer(sk: u64) {
+    if let Some(slot) = find(sk) {
+        unsafe {
+            (&raw mut (*slot).fin_exit).write(u32::from(current_exit()));
+            if (*slot).tgid == 0 {
+                let (tgid, comm, born_ns) = (current_tgid(), current_comm(), (*slot).born_ns);
+                (&raw mut (*slot).comm).write(comm);
+                (&raw mut (*slot).tgid).write(tgid);
+                (&raw mut (*slot).check).write(OwnerSlot::check_of(sk, born_ns, tgid, comm));
+            }
+        }
+    }
+}
+
+/// The socket has closed: its slot is free for others, and what is known of it no longer true of its next life.
+#[inline(always)]
+pub fn forget(sk: u64) {
+    if let Some(slot) = find(sk) {
+        unsafe { (&raw mut (*slot).sk).write(0) };
+    }
+}
+
+/// What is known of `sk`, if the slot is whole.
 #[inline(always)]
 pub fn recall(sk: u64) -> Option<*const OwnerSlot> {
-    let slot = slot(sk)?.cast_const();
+    let slot = find(sk)?.cast_const();
     let owner = unsafe { &*slot };
-    let whole =
-        owner.sk == sk && owner.check == OwnerSlot::check_of(sk, owner.born_ns, owner.tgid, owner.comm);
+    let whole = owner.check == OwnerSlot::check_of(sk, owner.born_ns, owner.tgid, owner.comm);
     whole.then_some(slot)
 }

@@ -256,14 +256,21 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple
         set!(record.inode = inode(tp));
 
         let (mut born_ns, mut fin_ns, mut tgid, mut comm) = (0, 0, 0, [0; 2]);
+        let (mut fin_idle_jiffies, mut fin_exit) = (u32::MAX, 0);
         if let Some(owner) = owners::recall(sk) {
             born_ns = (*owner).born_ns;
             fin_ns = (*owner).fin_ns;
+            if fin_ns != 0 {
+                fin_idle_jiffies = (*owner).fin_idle_jiffies;
+                fin_exit = (*owner).fin_exit;
+            }
             tgid = (*owner).tgid;
             comm = (*owner).comm;
         }
         set!(record.born_ns = born_ns);
         set!(record.fin_ns = fin_ns);
+        set!(record.fin_idle_jiffies = fin_idle_jiffies);
+        set!(record.fin_exit = fin_exit as u8);
         set!(record.owner_tgid = tgid);
         (&raw mut (*record).owner_comm).cast::<[u64; 2]>().write_volatile(comm);
 
@@ -274,6 +281,7 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple
 
         set!(record.kind = kind as u8);
         set!(record.current_tgid = 0);
+        set!(record.current_exit = 0);
         (&raw mut (*record).current_comm).cast::<[u64; 2]>().write_volatile([0; 2]);
         set!(record.seq = 0);
         set!(record.end_seq = 0);
@@ -304,6 +312,7 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple
 pub unsafe fn fill_current(record: *mut Record) {
     unsafe {
         set!(record.current_tgid = owners::current_tgid());
+        set!(record.current_exit = owners::current_exit());
         (&raw mut (*record).current_comm).cast::<[u64; 2]>().write_volatile(owners::current_comm());
     }
 }

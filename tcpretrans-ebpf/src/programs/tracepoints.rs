@@ -1,7 +1,10 @@
 //! The programs, one a tracepoint. Argument lists by kernel version: `docs/kernels.md`.
 
 use aya_ebpf::{
-    EbpfContext, helpers::generated::bpf_ktime_get_ns, macros::btf_tracepoint, programs::BtfTracePointContext,
+    EbpfContext,
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
 };
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
@@ -113,23 +116,37 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             owners::remember_birth(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
             return 0;
         }
-        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1 | tcp_state::CLOSE_WAIT) => {
-            owners::remember_fin(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
-        }
+        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => unsafe {
+            let sk = socket::identity(tp);
+            owners::remember_fin(sk, bpf_ktime_get_ns(), idle_jiffies(tp));
+            owners::remember_closer(sk);
+        },
+        (tcp_state::ESTABLISHED, tcp_state::CLOSE_WAIT) => unsafe {
+            owners::remember_fin(socket::identity(tp), bpf_ktime_get_ns(), idle_jiffies(tp));
+        },
+        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => owners::remember_closer(socket::identity(tp)),
         _ => {}
     }
     unsafe {
-        if !worth_a_record(tp, old, new) {
-            return 0;
+        if worth_a_record(tp, old, new) {
+            let tuple = socket::tuple_of(tp);
+            emit(&ctx, Kind::State, tp, &tuple, |record| {
+                set!(record.old = old);
+                set!(record.new = new);
+                socket::fill_current(record);
+            });
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::State, tp, &tuple, |record| {
-            set!(record.old = old);
-            set!(record.new = new);
-            socket::fill_current(record);
-        });
+    }
+    if new == tcp_state::CLOSE {
+        owners::forget(socket::identity(tp));
     }
     0
+}
+
+/// How long ago data was last sent.
+#[inline(always)]
+unsafe fn idle_jiffies(tp: *const u8) -> u32 {
+    unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(tp, snap!(lsndtime))) }
 }
 
 /// An untroubled connection's state changes are nobody's business: it retransmitted nothing, ended in no error,

@@ -7,7 +7,7 @@ use crate::kernel::{
     btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace, programs::AttachError,
 };
 
-/// The exit codes of docs/contract.md.
+/// The exit codes of README.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

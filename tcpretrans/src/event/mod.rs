@@ -2,6 +2,7 @@
 //! wall-clock time happen at the sinks. `docs/events.md` has the JSON form.
 
 pub mod cause;
+pub mod closed;
 pub mod deadline;
 pub mod flow;
 pub mod retransmit;
@@ -10,6 +11,7 @@ pub mod run;
 use std::sync::Arc;
 
 pub use cause::{Cause, Who};
+pub use closed::{Closed, HungUp, HungUpSide};
 pub use deadline::{Deadline, Knob};
 pub use flow::{Flow, FlowId};
 pub use retransmit::{Retransmit, RetransmitType, SendError};
@@ -134,7 +136,7 @@ pub enum RecoveredBy {
     Established,
     /// The next event showed progress: the recovery is older than the event's time.
     Progress,
-    /// The socket closed in good order with everything acknowledged.
+    /// The socket closed with everything acknowledged that was retransmitted.
     Close,
 }
 
@@ -172,35 +174,4 @@ pub struct Recovered {
     pub by: RecoveredBy,
     /// Ordinal within the flow, from 1.
     pub episode: u32,
-}
-
-/// A traced flow left.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Closed {
-    /// Why.
-    pub cause: Cause,
-    /// Who ended it; `None` if unknown.
-    pub who: Option<Who>,
-    /// errno that the application gets; `None`: none.
-    pub error: Option<i32>,
-    /// What ended it, if a knob did.
-    pub knob: Option<Knob>,
-    /// State that it left.
-    pub state: u8,
-    /// Successful retransmission attempts in its life, as far as they were traced.
-    pub retransmissions: u32,
-    /// Segments in them.
-    pub segs: u32,
-    /// Bytes sent and never acknowledged.
-    pub unacked_bytes: u32,
-    /// Bytes that the application wrote and that were never sent.
-    pub unsent_bytes: u32,
-    /// Since it was opened, ms; `None`: it is older than the trace.
-    pub lifetime_ms: Option<u64>,
-    /// Since anything last arrived from the peer, ms; `None`: nothing ever did.
-    pub silent_ms: Option<u64>,
-    /// The last forecast of its death, mono ns.
-    pub predicted_at_ns: Option<u64>,
-    /// One sentence for people.
-    pub note: String,
 }

@@ -63,6 +63,11 @@ impl RetransmitType {
         }
     }
 
+    /// Did an ACK bring it about, and not a timer of ours?
+    pub fn is_ack_clocked(self) -> bool {
+        matches!(self, Self::SlowStart | Self::Fast | Self::RackTimer | Self::Pmtu)
+    }
+
     /// The type of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|ty| ty.name() == name)

@@ -24,6 +24,8 @@ pub struct Start {
     pub clock_ns: i64,
     /// What this kernel lets us see.
     pub features: FeatureMap,
+    /// `enum sk_rst_reason` of this kernel: the numbers in recorded resets shift between versions.
+    pub reset_reasons: BTreeMap<u32, String>,
 }
 
 /// Where events were lost.
@@ -95,4 +97,6 @@ pub struct End {
     pub records_sent: u64,
     /// Records that were read from it.
     pub records_received: u64,
+    /// Flows still remembered: connections that had trouble and are still open, and handshakes in progress.
+    pub flows_left: u64,
 }

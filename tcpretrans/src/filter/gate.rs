@@ -171,6 +171,8 @@ mod tests {
             lifetime_ms: None,
             silent_ms: None,
             predicted_at_ns: None,
+            hung_up: None,
+            killed_by: None,
             note: String::new(),
         }))
     }

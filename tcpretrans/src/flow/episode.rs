@@ -104,8 +104,12 @@ impl Episode {
     /// Was the whole episode unnecessary, judged when the congestion state leaves Recovery or Loss? A successful
     /// undo (Eifel, DSACK, F-RTO) has called `tcp_undo_cwnd_reduction`, which clears `undo_marker`; but losses that
     /// are no congestion never set it.
+    ///
+    /// A DSACK for a part of the retransmissions leaves it open: perhaps the others' DSACKs were lost.
     pub fn spurious_at_exit(&self, record: &Record) -> Option<bool> {
-        self.undo_marked.then_some(record.sock.undo_marker == 0)
+        let undone = record.sock.undo_marker == 0;
+        let some_were = record.sock.dsack_dups != self.dsack_dups;
+        (self.undo_marked && (undone || !some_were)).then_some(undone)
     }
 
     /// The same, of probes: a DSACK since then says that the probe was a duplicate.

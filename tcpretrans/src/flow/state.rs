@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tcpretrans_ebpf::Record;
 
 use super::{episode::Episode, identity::Ends};
-use crate::event::Flow;
+use crate::event::{Flow, HungUp};
 
 /// A flow in trouble, or that was.
 #[derive(Debug, Clone)]
@@ -30,12 +30,21 @@ pub struct FlowState {
     pub retransmissions: u32,
     /// Segments in them.
     pub segs: u32,
-    /// When and on whose order a FIN went or came, as far as it was seen.
-    pub first_fin: Option<FirstFin>,
-    /// Last reset that the peer sent, mono ns.
+    /// Whose FIN came first, as far as it was seen.
+    pub first_fin: Option<Side>,
+    /// Who closed the socket here.
+    pub closer: Option<Closer>,
+    /// An end hung up while TCP was still trying.
+    pub hung_up: Option<Box<HungUp>>,
+    /// The application closed with data unacknowledged, before the first RTO: a hang-up, should that data turn out
+    /// to be lost.
+    pub closed_early: Option<Box<ClosedEarly>>,
+    /// When a reset of the peer's came, mono ns.
     pub reset_received_ns: Option<u64>,
     /// Last reset that this side sent.
     pub reset_sent: Option<ResetSent>,
+    /// A connection request, which is no socket yet: by then it has ended one way or another, mono ns.
+    pub request_over_ns: Option<u64>,
     /// The socket has closed; what follows within a moment belongs to its end.
     pub closing: Option<Box<Closing>>,
     /// Forecast of its death, mono ns, as of the last event.
@@ -53,21 +62,24 @@ pub enum Side {
     Both,
 }
 
-/// The first FIN.
+/// The task that closed a socket, by close(), shutdown() or its death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closer {
+    /// Its thread group id; 0 unknown.
+    pub tgid: u32,
+    /// Its name.
+    pub comm: [u8; 16],
+    /// Was it dying? ([`tcpretrans_ebpf::owner::exit`])
+    pub exit: u8,
+}
+
+/// An application that closed with data unacknowledged, before the first RTO.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FirstFin {
-    /// Whose.
-    pub side: Side,
-    /// When, mono ns; `None`: before it was watched.
-    pub at_ns: Option<u64>,
-    /// Who called close() or shutdown(), if this side: `(tgid, comm)`.
-    pub closer: Option<(u32, [u8; 16])>,
-    /// Bytes unacknowledged then.
-    pub unacked_bytes: u32,
-    /// RTOs unanswered then.
-    pub retransmits: u8,
-    /// Since the episode began that was on then, ms.
-    pub into_episode_ms: Option<u64>,
+pub struct ClosedEarly {
+    /// First byte that was unacknowledged.
+    pub snd_una: u32,
+    /// What there will be to tell.
+    pub hung_up: HungUp,
 }
 
 /// A reset that this side sent.
@@ -86,8 +98,6 @@ pub struct ResetSent {
 pub struct Closing {
     /// The record of it.
     pub record: Record,
-    /// A reset was received or sent since the state before.
-    pub reset_received: bool,
 }
 
 impl FlowState {
@@ -105,8 +115,12 @@ impl FlowState {
             retransmissions: 0,
             segs: 0,
             first_fin: None,
+            closer: None,
+            hung_up: None,
+            closed_early: None,
             reset_received_ns: None,
             reset_sent: None,
+            request_over_ns: None,
             closing: None,
             predicted_at_ns: None,
         }

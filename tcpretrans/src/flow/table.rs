@@ -72,9 +72,9 @@ impl FlowTable {
         std::mem::take(&mut self.evicted)
     }
 
-    /// All ids, for sweeps.
-    pub fn ids(&self) -> impl Iterator<Item = FlowId> + '_ {
-        self.flows.keys().copied()
+    /// Keeps only those.
+    pub fn retain(&mut self, mut stays: impl FnMut(&FlowState) -> bool) {
+        self.flows.retain(|_, flow| stays(flow));
     }
 }
 

@@ -61,7 +61,7 @@ fn time_used(deadline: &Deadline) -> String {
 
 /// `3.2 s`, `4 m 43 s`.
 fn seconds(ms: u64) -> String {
-    super::obituary::note::seconds(ms)
+    super::obituary::words::seconds(ms)
 }
 
 #[cfg(test)]

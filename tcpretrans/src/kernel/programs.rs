@@ -124,7 +124,18 @@ impl Programs {
         features: &Features,
         settings: &Settings,
     ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
-        let kernel_btf = aya::Btf::from_sys_fs()?;
+        Self::attach_with(features, settings, &aya::Btf::from_sys_fs()?)
+    }
+
+    /// The same, with the kernel's types as aya has read them: that takes long enough to be done beside other work.
+    ///
+    /// # Errors
+    /// As [`Programs::attach`].
+    pub fn attach_with(
+        features: &Features,
+        settings: &Settings,
+        kernel_btf: &aya::Btf,
+    ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
         let words = |places: &[Place]| places.iter().map(|place| place.0).collect::<Vec<u32>>();
         let snapshot_offsets = words(&features.snapshot_offsets);
         let walk_offsets = words(&features.walk_offsets);
@@ -140,7 +151,7 @@ impl Programs {
         let log_level = if settings.verbose { u8::MAX } else { 0 };
 
         let mut ebpf = EbpfLoader::new()
-            .btf(Some(&kernel_btf))
+            .btf(Some(kernel_btf))
             .override_global("SNAPSHOT_OFFSETS", snapshot_offsets.as_slice(), true)
             .override_global("WALK_OFFSETS", walk_offsets.as_slice(), true)
             .override_global("FILTER", filter_words.as_slice(), true)
@@ -168,7 +179,7 @@ impl Programs {
                 continue;
             }
             tracepoint_program(&mut ebpf, name)?
-                .load(name, &kernel_btf)
+                .load(name, kernel_btf)
                 .map_err(|source| AttachError::Program { what: "load", program: name, source })?;
             loaded.push(name);
         }
@@ -178,7 +189,7 @@ impl Programs {
                 .ok_or(AttachError::Incomplete(SEED))?
                 .try_into()
                 .map_err(|source| AttachError::Program { what: "find", program: SEED, source })?;
-            program.load("tcp", &kernel_btf).map_err(|source| AttachError::Program {
+            program.load("tcp", kernel_btf).map_err(|source| AttachError::Program {
                 what: "load",
                 program: SEED,
                 source,

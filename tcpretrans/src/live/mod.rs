@@ -30,7 +30,7 @@ use crate::{
         cgroup::Cgroups,
         features::{Features, TRACEPOINTS},
         hz, privileges,
-        programs::{Programs, Settings},
+        programs::{AttachError, Programs, Settings},
     },
     owner::Owners,
     sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
@@ -50,19 +50,39 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     init_log(config.verbosity);
     privileges::check()?;
-    let features = Features::detect(&Btf::of_running_kernel()?)?;
+    // Both read all of the kernel's types, for different questions: at the same time.
+    let (features, kernel_btf) = std::thread::scope(|scope| {
+        let kernel_btf = scope.spawn(aya::Btf::from_sys_fs);
+        let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
+        (features, kernel_btf.join())
+    });
+    let features = features??;
+    let kernel_btf = kernel_btf
+        .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
+        .map_err(AttachError::from)?;
     let settings = Settings {
         filter: config.filter.kernel_part(),
         all_closes: config.all_closes,
         ring_bytes: config.ring_bytes,
         verbose: config.verbosity > 0,
     };
-    let (programs, ring) = Programs::attach(&features, &settings)?;
+    let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
+    drop(kernel_btf);
+    give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the event loop")?;
     runtime.block_on(trace(config, features, programs, ring))
+}
+
+/// Reading the kernel's types took some 20 MiB for a moment; the allocator would keep them.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: has no preconditions.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// aya-log hands the programs' rare messages to the `log` crate; so does everything else that is no result.
@@ -169,11 +189,13 @@ async fn trace(
     session.check_losses(&mut events)?;
     output.write(&mut events, &clock);
     let (records_sent, records_received) = session.accounts()?;
+    let flows_left = session.flows();
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
         end.records_sent = records_sent;
         end.records_received = records_received;
+        end.flows_left = flows_left;
         Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
     };
     let totals = output.finish(end, &clock);
@@ -248,6 +270,7 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         filters: config.filter.describe(),
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
+        reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
     }
 }
 
@@ -261,6 +284,7 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
+    map.insert("request_rto_max".into(), features.request_rto_max);
     map.insert("request_rto_max".into(), features.request_rto_max);
     map
 }

@@ -79,6 +79,8 @@ impl Output {
 
     /// The last event, then everything out.
     pub fn finish(mut self, end: impl FnOnce(Totals) -> Event, clock: &Clock) -> Totals {
+        // What an output cannot write now is lost for good, and `end` has to count it.
+        self.each(|sink| sink.finish());
         let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
         if records > 0 {
             let lost = Lost { records, place: LostWhere::Output };

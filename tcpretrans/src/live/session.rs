@@ -80,7 +80,11 @@ impl Session {
     /// If the kernel's counters cannot be read.
     pub fn check_losses(&mut self, events: &mut Vec<Event>) -> Result<(), AttachError> {
         let now_ns = clock::mono_ns();
-        for lost in self.losses.check(&self.programs)? {
+        let losses = self.losses.check(&self.programs)?;
+        if !losses.is_empty() {
+            self.correlator.records_were_lost(now_ns);
+        }
+        for lost in losses {
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
         self.correlator.report_evictions(now_ns, events);
@@ -90,6 +94,11 @@ impl Session {
     /// Ends the trace: nothing more will come.
     pub fn finish(&mut self, events: &mut Vec<Event>) {
         self.correlator.finish(clock::mono_ns(), events);
+    }
+
+    /// Flows that are remembered.
+    pub fn flows(&self) -> u64 {
+        self.correlator.flows() as u64
     }
 
     /// Records that the programs submitted, and those that were read; the tracer's own calibration apart.

@@ -38,6 +38,8 @@ pub struct LogFile {
     line: Vec<u8>,
     outage: Outage,
     rotation_outage: Outage,
+    /// The file was deleted, which nobody was told yet.
+    was_deleted: bool,
     /// Events lost since it was last asked.
     lost: u64,
     /// Events lost that the file does not tell of yet.
@@ -69,6 +71,7 @@ impl LogFile {
             line: Vec::new(),
             outage: Outage::none(),
             rotation_outage: Outage::none(),
+            was_deleted: false,
             lost: 0,
             untold: 0,
             mono_ns: 0,
@@ -110,7 +113,7 @@ impl LogFile {
         match written {
             Ok(rotated) => {
                 self.outage.over();
-                rotated
+                rotated.and(self.report_deletion())
             }
             Err(SinkError::Outage { .. }) if !self.outage.failed(now) => Ok(()),
             Err(error) => Err(error),
@@ -165,9 +168,27 @@ impl LogFile {
                 }
                 return Ok(());
             }
+            let deleted = file.was_deleted();
             self.file = None;
+            self.open_again()?;
+            // Where it cannot be opened again, that is the report.
+            self.was_deleted = deleted;
+            return Ok(());
         }
         self.open_again()
+    }
+
+    /// A file that was moved is where somebody put it (logrotate). One that was deleted took its events with it.
+    fn report_deletion(&mut self) -> Result<(), SinkError> {
+        if !mem::take(&mut self.was_deleted) {
+            return Ok(());
+        }
+        Err(SinkError::Outage {
+            doing: "go on with",
+            place: self.path.display().to_string(),
+            source: io::Error::other("it was deleted"),
+            hint: "what it held is gone, and a new file has begun",
+        })
     }
 
     fn open_again(&mut self) -> Result<(), SinkError> {

@@ -21,6 +21,7 @@ pub mod json;
 pub mod log_file;
 pub mod outage;
 pub mod rotation;
+pub mod signal;
 pub mod state_name;
 pub mod stream;
 pub mod summary;

@@ -225,6 +225,8 @@ pub fn closed() -> Closed {
         lifetime_ms: Some(998_000),
         silent_ms: Some(938_100),
         predicted_at_ns: Some(NOW_NS + S),
+        hung_up: None,
+        killed_by: None,
         note: "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)"
             .to_owned(),
     }
@@ -259,6 +261,7 @@ pub fn start() -> Start {
         filters: [("port".to_owned(), "9000".to_owned())].into(),
         clock_ns: CLOCK.wall_minus_mono_ns,
         features: [("retransmit_err".into(), true), ("cong_state".into(), false)].into(),
+        reset_reasons: [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
     }
 }
 

@@ -19,6 +19,8 @@ pub mod trouble;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -156,6 +158,9 @@ impl Lab {
         let lab = Lab { left, right };
         lab.raise(&lab.left, LEFT, RIGHT, RIGHT_MAC)?;
         lab.raise(&lab.right, RIGHT, LEFT, LEFT_MAC)?;
+        for side in [&lab.left, &lab.right] {
+            await_carrier(side)?;
+        }
         Ok(lab)
     }
 
@@ -195,11 +200,27 @@ impl Lab {
     }
 }
 
+/// A device that was just set up swallows packets until the kernel has noticed its carrier and given it a working
+/// queue, which it does at its leisure (`linkwatch_schedule_work`: up to a second). A lost SYN would cost another.
+fn await_carrier(side: &Namespace) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let shown = shell::run("ip", &["-n", side.name(), "-o", "link", "show", "dev", DEVICE])?;
+        if shown.contains("state UP") && !shown.contains("qdisc noop ") {
+            return Ok(());
+        }
+        if start.elapsed() > Duration::from_secs(20) {
+            bail!("the veth pair does not come up: {}", shown.trim());
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use std::{io::Read, time::Duration};
+    use std::io::Read;
 
     use socket::Options;
     use trouble::Fate;

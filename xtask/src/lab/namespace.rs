@@ -61,6 +61,15 @@ impl Namespace {
         self.file.metadata().expect("an open file has metadata").ino()
     }
 
+    /// Deletes it by name, as `ip netns del` does. It lives on while anything holds it, this value included, but not
+    /// for `ip netns exec`.
+    ///
+    /// # Errors
+    /// Names the command that failed.
+    pub fn forget_name(&self) -> Result<()> {
+        shell::ip(&["netns", "del", &self.name])
+    }
+
     /// Runs a closure on a thread inside. Sockets that it opens and processes that it starts stay inside.
     ///
     /// # Panics
@@ -115,7 +124,10 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if let Err(error) = shell::ip(&["netns", "del", &self.name]) {
+        // It may have been deleted before.
+        if self.path().exists()
+            && let Err(error) = shell::ip(&["netns", "del", &self.name])
+        {
             eprintln!("the namespace {} stays behind: {error:#}", self.name);
         }
     }

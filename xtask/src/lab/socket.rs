@@ -130,14 +130,42 @@ pub trait Options: AsFd + Sized {
         Ok(Info::parse(&bytes))
     }
 
+    /// Ends the connection with a RST and keeps the socket: connect() to `AF_UNSPEC`.
+    ///
+    /// # Errors
+    /// Names the call.
+    fn disconnect(&self) -> Result<()> {
+        let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+        let len = size_of::<libc::sockaddr>() as socklen_t;
+        // SAFETY: the address is as long as it says.
+        check(unsafe { libc::connect(self.as_fd().as_raw_fd(), &raw const nowhere, len) })
+            .context("connect() to AF_UNSPEC")
+    }
+
+    /// Makes the kernel believe that the peer has closed its window, whatever is in flight (`TCP_REPAIR_WINDOW`).
+    ///
+    /// # Errors
+    /// Names the option.
+    fn close_peers_window(&self) -> Result<()> {
+        // libc has it for musl only.
+        const TCP_REPAIR_WINDOW: c_int = 29;
+        /// `struct tcp_repair_window`: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup.
+        type Windows = [u32; 5];
+        set(self, IPPROTO_TCP, TCP_REPAIR, 1 as c_int).context("TCP_REPAIR")?;
+        let done = get::<Windows>(self, IPPROTO_TCP, TCP_REPAIR_WINDOW).and_then(|mut windows| {
+            windows[1] = 0;
+            set(self, IPPROTO_TCP, TCP_REPAIR_WINDOW, windows)
+        });
+        set(self, IPPROTO_TCP, TCP_REPAIR, REPAIR_OFF_NO_WP).context("TCP_REPAIR off")?;
+        done.context("TCP_REPAIR_WINDOW")
+    }
+
     /// The sequence number that the next new byte will have. Asks through `TCP_REPAIR`, on an idle connection.
     ///
     /// # Errors
     /// Names the option.
     fn next_seq(&self) -> Result<u32> {
         const SEND_QUEUE: c_int = 2;
-        // Leaves repair mode without the window probe that TCP_REPAIR_OFF (0) sends.
-        const REPAIR_OFF_NO_WP: c_int = -1;
         set(self, IPPROTO_TCP, TCP_REPAIR, 1 as c_int).context("TCP_REPAIR")?;
         let seq = set(self, IPPROTO_TCP, TCP_REPAIR_QUEUE, SEND_QUEUE)
             .and_then(|()| get(self, IPPROTO_TCP, TCP_QUEUE_SEQ));
@@ -145,6 +173,9 @@ pub trait Options: AsFd + Sized {
         seq.context("TCP_QUEUE_SEQ")
     }
 }
+
+/// Leaves repair mode without the window probe that TCP_REPAIR_OFF (0) sends.
+const REPAIR_OFF_NO_WP: c_int = -1;
 
 impl Options for TcpStream {}
 impl Options for TcpListener {}

@@ -57,9 +57,19 @@ impl Packets {
         self.matching(&["--tcp-flags", "SYN,ACK", "SYN,ACK"])
     }
 
+    /// FINs.
+    pub fn fin(self) -> Self {
+        self.matching(&["--tcp-flags", "FIN", "FIN"])
+    }
+
     /// Packets of at least so many bytes, headers included: those with data.
     pub fn at_least(self, bytes: u16) -> Self {
         self.matching(&["-m", "length", "--length", &format!("{bytes}:65535")])
+    }
+
+    /// Packets of at most so many bytes, headers included: those without data.
+    pub fn at_most(self, bytes: u16) -> Self {
+        self.matching(&["-m", "length", "--length", &format!("0:{bytes}")])
     }
 
     /// Each with this probability.
@@ -108,6 +118,10 @@ pub enum Fate {
     HostUnreachable,
     /// Refused with ICMP "port unreachable".
     PortUnreachable,
+    /// Refused with ICMP "administratively prohibited".
+    Prohibited,
+    /// Refused with ICMP "network unreachable" (IPv6: "no route to destination").
+    NetUnreachable,
     /// Answered with a RST.
     Reset,
 }
@@ -120,6 +134,10 @@ impl Fate {
             (Self::HostUnreachable, Family::V6) => &["REJECT", "--reject-with", "icmp6-addr-unreachable"],
             (Self::PortUnreachable, Family::V4) => &["REJECT", "--reject-with", "icmp-port-unreachable"],
             (Self::PortUnreachable, Family::V6) => &["REJECT", "--reject-with", "icmp6-port-unreachable"],
+            (Self::Prohibited, Family::V4) => &["REJECT", "--reject-with", "icmp-admin-prohibited"],
+            (Self::Prohibited, Family::V6) => &["REJECT", "--reject-with", "icmp6-adm-prohibited"],
+            (Self::NetUnreachable, Family::V4) => &["REJECT", "--reject-with", "icmp-net-unreachable"],
+            (Self::NetUnreachable, Family::V6) => &["REJECT", "--reject-with", "icmp6-no-route"],
             (Self::Reset, _) => &["REJECT", "--reject-with", "tcp-reset"],
         }
     }

@@ -1,23 +1,26 @@
 //! The correlator: records in, events out.
 
-use std::{collections::HashMap, sync::Arc};
+mod endings;
+mod fins;
+mod requests;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
     classify::ca_state,
-    identity::{self, Ends, Owner},
-    ladder, obituary, retransmission,
-    state::{Closing, FirstFin, FlowState, ResetSent, Side},
+    identity::{self, Owner},
+    ladder, retransmission,
+    state::FlowState,
     table::FlowTable,
     thresholds,
 };
 use crate::deadline::{self, Kernel, TimerView};
 use crate::event::{Event, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
-
-/// How long after CLOSE a flow's last words (a reset sent, the socket's destruction) are waited for, ns. They
-/// follow within microseconds; records are in order.
-const LAST_WORDS_NS: u64 = 100_000_000;
 
 /// Flows that are remembered at the same time by default.
 pub const DEFAULT_MAX_FLOWS: usize = 131_072;
@@ -53,14 +56,27 @@ pub struct Correlator {
     config: Config,
     flows: FlowTable,
     /// Flows that are closed and waiting for last words, oldest first: `(give up waiting at, id)`.
-    closing: std::collections::VecDeque<(u64, FlowId)>,
+    closing: VecDeque<(u64, FlowId)>,
+    /// Connection requests among the flows.
+    requests: HashSet<FlowId>,
+    /// Up to then records were lost, mono ns.
+    doubtful_ns: Option<u64>,
+    /// When to look next for flows that are gone without a word, mono ns.
+    next_sweep_ns: u64,
 }
 
 impl Correlator {
     /// A correlator that has seen nothing yet.
     pub fn new(config: Config) -> Correlator {
         let flows = FlowTable::with_capacity(config.max_flows);
-        Correlator { config, flows, closing: std::collections::VecDeque::new() }
+        Correlator {
+            config,
+            flows,
+            closing: VecDeque::new(),
+            requests: HashSet::new(),
+            doubtful_ns: None,
+            next_sweep_ns: 0,
+        }
     }
 
     /// How many flows are remembered.
@@ -75,6 +91,7 @@ impl Correlator {
             return;
         }
         let id = identity::flow_id(kind, record);
+        self.bury_before(kind, id, events);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
@@ -84,7 +101,7 @@ impl Correlator {
             Kind::CongState => self.cong_state(id, record, events),
             Kind::ReceiveReset => self.receive_reset(id, record, owner),
             Kind::SendReset => self.send_reset(id, record, owner),
-            Kind::Destroy => self.destroy(id, events),
+            Kind::Destroy => self.destroy(id, record, events),
             Kind::Seed => self.seed(id, record, owner, events),
             Kind::ErrorReport | Kind::Calibrate => {}
         }
@@ -126,6 +143,9 @@ impl Correlator {
         }
         state.last_ns = record.mono_ns;
         state.sk = record.sk;
+        if record.sock.skc_state != tcp_state::LISTEN {
+            state.last_total_retrans = record.sock.total_retrans;
+        }
         state
     }
 
@@ -152,13 +172,14 @@ impl Correlator {
             retransmission::of_skb(record, state.last_retransmits, kernel)
         };
         state.last_retransmits = Some(record.sock.icsk_retransmits);
-        state.last_total_retrans = record.sock.total_retrans;
         if event.err.is_none() {
             state.retransmissions += 1;
             state.segs = state.segs.saturating_add(event.segs);
         }
-        learn_first_fin(state, record);
-        event.deadline = deadline::of_record(event.ty, record, kernel);
+        fins::learn_from_retransmission(state, kind, record, kernel.hz);
+        // ACKs clocked it out: the peer is there, and no death is pending.
+        let answered = event.ty.is_ack_clocked() && event.retransmits == 0;
+        event.deadline = (!answered).then(|| deadline::of_record(event.ty, record, kernel)).flatten();
         state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
@@ -170,6 +191,9 @@ impl Correlator {
         push(What::Retransmit(Box::new(event)));
         for threshold in thresholds {
             push(What::Threshold(threshold));
+        }
+        if identity::is_request(kind, record) {
+            self.request_lives(id, record);
         }
     }
 
@@ -187,8 +211,7 @@ impl Correlator {
         }
         let state = self.flow_state(id, record, owner);
         state.last_retransmits = Some(sock.icsk_retransmits);
-        state.last_total_retrans = sock.total_retrans;
-        learn_first_fin(state, record);
+        fins::learn_from_state(state, record);
         let deadline = deadline::of_seed(record, kernel);
         state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
         let flow = state.flow.clone();
@@ -216,6 +239,10 @@ impl Correlator {
 
     fn cong_state(&mut self, id: FlowId, record: &Record, events: &mut Vec<Event>) {
         let Some(state) = self.flows.get_mut(id) else { return };
+        if state.closing.is_some() {
+            // tcp_disconnect clears the socket for its next connection: nothing recovered.
+            return;
+        }
         state.last_ns = record.mono_ns;
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         let Some(episode) = &mut state.episode else { return };
@@ -240,114 +267,12 @@ impl Correlator {
         events.push(Event { mono_ns: record.mono_ns, flow: Some(flow), what: What::Recovered(recovered) });
     }
 
-    fn receive_reset(&mut self, id: FlowId, record: &Record, owner: &Owner) {
-        self.flow_state(id, record, owner).reset_received_ns = Some(record.mono_ns);
-    }
-
-    fn send_reset(&mut self, id: FlowId, record: &Record, owner: &Owner) {
-        self.flow_state(id, record, owner).reset_sent = Some(ResetSent {
-            at_ns: record.mono_ns,
-            reason: record.rst_reason,
-            answers_segment: record.has_skb != 0,
-        });
-    }
-
-    fn state_change(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
-        if record.old == tcp_state::LISTEN {
-            return;
-        }
-        let state = self.flow_state(id, record, owner);
-        if record.new == tcp_state::ESTABLISHED {
-            let ends = state.ends;
-            self.established(id, ends, record, events);
-            return;
-        }
-        learn_fin(state, record);
-        if record.new == tcp_state::CLOSE {
-            let reset_received = state.reset_received_ns.is_some();
-            state.closing = Some(Box::new(Closing { record: *record, reset_received }));
-            self.closing.push_back((record.mono_ns + LAST_WORDS_NS, id));
-        }
-    }
-
-    /// A handshake that needed retransmissions is complete.
-    fn established(&mut self, id: FlowId, ends: Ends, record: &Record, events: &mut Vec<Event>) {
-        // The request's SYN-ACKs are the child's past.
-        if let Some(mut request) = self.flows.remove(identity::request_id(ends))
-            && let Some(state) = self.flows.get_mut(id)
-        {
-            state.episodes += request.episodes;
-            state.retransmissions += request.retransmissions;
-            state.segs += request.segs;
-            if state.episode.is_none() {
-                state.episode = request.episode.take();
-            }
-        }
-        let Some(state) = self.flows.get_mut(id) else { return };
-        state.predicted_at_ns = None;
-        if let Some(episode) = state.episode.take() {
-            let recovered = episode.recovered(RecoveredBy::Established, record.mono_ns, None);
-            let flow = state.flow.clone();
-            events.push(Event {
-                mono_ns: record.mono_ns,
-                flow: Some(flow),
-                what: What::Recovered(recovered),
-            });
-        }
-    }
-
-    fn destroy(&mut self, id: FlowId, events: &mut Vec<Event>) {
-        // A socket whose CLOSE was lost (or happened before the trace) must not stay.
-        if self.flows.get_mut(id).is_some_and(|state| state.closing.is_none()) {
-            self.flows.remove(id);
-            return;
-        }
-        self.bury(id, events);
-    }
-
-    /// Lets time pass: flows whose last words have been waited for are done.
-    pub fn advance(&mut self, now_ns: u64, events: &mut Vec<Event>) {
-        while let Some(&(until_ns, id)) = self.closing.front() {
-            if until_ns > now_ns {
-                break;
-            }
-            self.closing.pop_front();
-            self.bury(id, events);
-        }
-    }
-
-    /// The trace ends: nothing more will be heard.
-    pub fn finish(&mut self, now_ns: u64, events: &mut Vec<Event>) {
-        self.advance(now_ns.saturating_add(2 * LAST_WORDS_NS), events);
-        self.report_evictions(now_ns, events);
-    }
-
     /// Reports flows that were forgotten for lack of room.
     pub fn report_evictions(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let records = self.flows.take_evicted();
         if records > 0 {
             let lost = Lost { records, place: LostWhere::Map };
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
-        }
-    }
-
-    /// Writes a closed flow's obituary and forgets it.
-    fn bury(&mut self, id: FlowId, events: &mut Vec<Event>) {
-        let Some(mut state) = self.flows.remove(id) else { return };
-        let Some(closing) = state.closing.take() else { return };
-        let record = closing.record;
-        let flow = state.flow.clone();
-        let mut push = |what| events.push(Event { mono_ns: record.mono_ns, flow: Some(flow.clone()), what });
-        let all_acknowledged = record.sock.snd_una == record.sock.snd_nxt;
-        if all_acknowledged
-            && record.sock.sk_err == 0
-            && record.old != tcp_state::SYN_SENT
-            && let Some(episode) = state.episode.take()
-        {
-            push(What::Recovered(episode.recovered(RecoveredBy::Close, record.mono_ns, None)));
-        }
-        if self.config.all_closes || obituary::is_troubled(&state, &closing) {
-            push(What::Closed(Box::new(obituary::closed(&state, &closing, &self.config))));
         }
     }
 }
@@ -371,52 +296,6 @@ fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<
             what: What::Recovered(recovered),
         });
     }
-}
-
-/// Whose FIN came first, from a state change.
-fn learn_fin(state: &mut FlowState, record: &Record) {
-    let side = match (record.old, record.new) {
-        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::FIN_WAIT1) => Side::Local,
-        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::CLOSE_WAIT) => Side::Peer,
-        (tcp_state::FIN_WAIT1, tcp_state::CLOSING) => Side::Both,
-        _ => return learn_first_fin(state, record),
-    };
-    if side != Side::Both && state.first_fin.is_some() {
-        return;
-    }
-    let closer = (side == Side::Local && record.current_tgid != 0)
-        .then_some((record.current_tgid, record.current_comm));
-    let into_episode_ms =
-        state.episode.as_ref().map(|episode| record.mono_ns.saturating_sub(episode.started_ns) / 1_000_000);
-    state.first_fin = Some(FirstFin {
-        side,
-        at_ns: Some(record.mono_ns),
-        closer,
-        unacked_bytes: retransmission::unacked_bytes(record),
-        retransmits: record.sock.icsk_retransmits,
-        into_episode_ms,
-    });
-}
-
-/// The same, from the state that the socket is in: the FIN went before the flow was in trouble.
-fn learn_first_fin(state: &mut FlowState, record: &Record) {
-    if state.first_fin.is_some() {
-        return;
-    }
-    let side = match record.sock.skc_state {
-        tcp_state::FIN_WAIT1 | tcp_state::FIN_WAIT2 => Side::Local,
-        tcp_state::CLOSING => Side::Both,
-        tcp_state::CLOSE_WAIT | tcp_state::LAST_ACK => Side::Peer,
-        _ => return,
-    };
-    state.first_fin = Some(FirstFin {
-        side,
-        at_ns: (record.fin_ns != 0).then_some(record.fin_ns),
-        closer: None,
-        unacked_bytes: retransmission::unacked_bytes(record),
-        retransmits: 0,
-        into_episode_ms: None,
-    });
 }
 
 #[cfg(test)]

@@ -210,6 +210,19 @@ fn recovery_ends_the_episode_and_the_next_loss_begins_another() {
 }
 
 #[test]
+fn an_abort_is_no_recovery() {
+    let mut story = Story::new(ESTABLISHED);
+    story.rto();
+    story.record.sock.sk_flags = 1 << 4;
+    story.state(CLOSE);
+    story.say(Kind::SendReset);
+    story.cong(0);
+    story.end();
+    assert!(story.recovered().is_empty());
+    assert_eq!(story.closed()[0].cause, Cause::ResetByLocal);
+}
+
+#[test]
 fn an_undone_episode_was_spurious() {
     let mut story = Story::new(ESTABLISHED);
     story.rto();

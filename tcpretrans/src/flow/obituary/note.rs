@@ -1,135 +1,219 @@
-//! The sentence for people.
+//! The sentence for people: what happened, in which situation, and the knob that has the figure.
 
 use std::fmt::Write;
 
-use tcpretrans_ebpf::Record;
+use tcpretrans_ebpf::{Record, tcp_state};
 
 use super::{
-    super::state::{FlowState, Side},
-    verdict::Verdict,
+    situation,
+    verdict::{How, Verdict},
+    words::{self, count, seconds},
 };
-use crate::event::{Cause, Closed, Knob};
+use crate::{
+    event::{Cause, Closed, HungUpSide, Knob},
+    flow::{ladder, state::FlowState},
+};
 
-/// One sentence that says how the flow ended.
-pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &Closed) -> String {
-    let mut text = String::new();
-    let process = process(state);
-    match verdict.cause {
-        Cause::RetransmitTimeout | Cause::UserTimeout => {
-            let _ = write!(text, "the kernel gave up: the peer acknowledged nothing for {}", silence(closed));
+/// One sentence that says how the flow ended. [`Closed::sentence`] adds until when TCP would have tried.
+pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &Closed, hz: u32) -> String {
+    let what = match verdict.cause {
+        Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ZeroWindowTimeout | Cause::OrphanTimeout => {
+            gave_up(state, verdict, closed)
         }
-        Cause::ConnectTimeout => {
-            let _ = write!(text, "no answer to {} SYNs", closed.retransmissions + 1);
+        Cause::KeepaliveTimeout => {
+            format!(
+                "the idle peer did not answer {}",
+                count(record.sock.icsk_probes_out.into(), "keepalive probe")
+            )
         }
-        Cause::ConnectRefused => text.push_str("the peer refused the connection with a reset"),
-        Cause::ConnectAbandoned if verdict.how.is_some() => {
-            text.push_str("connect() failed before a SYN was sent");
-        }
-        Cause::ConnectAbandoned => {
-            let _ = write!(text, "the application{process} gave up connecting");
+        Cause::ConnectTimeout if record.old == tcp_state::SYN_SENT => {
+            let mut text = format!("no answer to {}", count(u64::from(closed.retransmissions) + 1, "SYN"));
             if let Some(ms) = closed.lifetime_ms {
-                let _ = write!(text, " after {}", seconds(ms));
+                let _ = write!(text, " in {}", seconds(ms));
             }
-            let _ = write!(text, "; {} SYNs were unanswered", closed.retransmissions + 1);
-            if closed.retransmissions == 0 {
-                text.push_str(", and it did not wait for the first retransmission");
-            }
+            text
         }
-        Cause::KeepaliveTimeout => text.push_str("the peer did not answer keepalive probes"),
-        Cause::ZeroWindowTimeout => text.push_str("the peer kept its window closed and stopped answering"),
-        Cause::OrphanTimeout => {
-            let _ = write!(
-                text,
-                "closed by the application{process}, then the peer did not acknowledge for {}",
-                silence(closed)
-            );
+        Cause::ConnectTimeout => "the client did not complete the handshake".to_owned(),
+        Cause::ConnectRefused => "the peer refused the connection with a RST: nobody listens there, or its \
+                                  firewall rejects"
+            .to_owned(),
+        Cause::ConnectAbandoned => situation::of_abandoned_connect(state, closed),
+        Cause::ResetByPeer => match earlier(state, closed) {
+            Some(before) => format!("{before}, then reset by the peer"),
+            None => format!("reset by the peer{}", situation::of(closed)),
+        },
+        Cause::ResetByLocal => reset_by_local(state, record, verdict, closed),
+        Cause::ClosedByLocal => format!("{}{}", closed_by_local(state, closed), situation::of(closed)),
+        Cause::ClosedByPeer => format!("closed by the peer{}", situation::of(closed)),
+        Cause::SimultaneousClose => format!("both ends closed at the same time{}", situation::of(closed)),
+        Cause::AdminKill => {
+            let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
+            let unacked = situation::unacked(closed);
+            format!("{before}killed by {}, with `ss -K` or the like{unacked}", current(record))
         }
-        Cause::ResetByPeer => text.push_str("the peer reset the connection"),
-        Cause::ResetByLocal => text.push_str("this side reset the connection"),
-        Cause::ClosedByLocal => {
-            let _ = write!(text, "closed by the local application{}", closer(state));
+        Cause::IcmpError => {
+            format!(
+                "the network refused the connection: {}; an ICMP message said so, or nobody answered to ARP",
+                error(closed)
+            )
         }
-        Cause::ClosedByPeer => text.push_str("the peer closed first"),
-        Cause::SimultaneousClose => text.push_str("both sides closed at the same time"),
-        Cause::AdminKill => text.push_str("killed administratively (ss -K or the like)"),
-        Cause::IcmpError => text.push_str("the network reported it unreachable (ICMP)"),
-        Cause::OutOfMemory => text.push_str("dropped by the kernel for lack of memory"),
-        Cause::Unknown => text.push_str("it is not known why"),
-    }
-    if let Some(how) = verdict.how.filter(|_| verdict.cause != Cause::ConnectAbandoned) {
-        let _ = write!(text, ": {how}");
-    }
+        Cause::OutOfMemory => format!(
+            "dropped by the kernel for lack of memory: tcp_mem or tcp_max_orphans was exceeded{}",
+            situation::unacked(closed)
+        ),
+        Cause::Unknown => unknown(verdict).to_owned(),
+    };
+    let mut text = what;
     if let Some(knob) = verdict.knob {
-        let _ = write!(text, " ({})", knob_with_value(knob, record));
+        let _ = write!(text, " ({})", knob_with_value(knob, record, hz));
     }
-    hung_up_first(state, verdict, &mut text);
+    let kernel_gave_up = matches!(verdict.cause, Cause::ConnectTimeout) || is_give_up(verdict.cause);
+    if kernel_gave_up
+        && let Some(errno) = closed.error
+        && errno != libc::ETIMEDOUT
+    {
+        let _ = write!(text, "; the network had reported {}", words::error(errno));
+    }
+    situation::afterwards(closed, &mut text);
     text
 }
 
-/// The application closed while TCP was still trying: say so, with figures.
-fn hung_up_first(state: &FlowState, verdict: &Verdict, text: &mut String) {
-    let Some(fin) = &state.first_fin else { return };
-    if fin.unacked_bytes == 0 || fin.retransmits == 0 || verdict.cause == Cause::OrphanTimeout {
-        return;
-    }
-    let who = match fin.side {
-        Side::Local => format!("the local application{}", closer(state)),
-        Side::Peer => "the peer".to_owned(),
-        Side::Both => return,
-    };
-    let _ = write!(text, "; {who} closed");
-    if let Some(ms) = fin.into_episode_ms {
-        let _ = write!(text, " {} into an RTO backoff", seconds(ms));
-    }
-    let _ = write!(text, " with {} bytes unacknowledged", fin.unacked_bytes);
+fn is_give_up(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ZeroWindowTimeout | Cause::OrphanTimeout
+    )
 }
 
-/// The task that called close(), or else the owner.
-fn closer(state: &FlowState) -> String {
-    match state.first_fin.as_ref().and_then(|fin| fin.closer) {
-        Some((pid, comm)) => {
-            let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
-            format!(" ({}, pid {pid})", String::from_utf8_lossy(&comm[..end]))
+/// The kernel's own timers.
+fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
+    let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
+    let silence = closed.silent_ms.map_or_else(|| "for good".to_owned(), |ms| format!("for {}", seconds(ms)));
+    let reason = match (verdict.cause, verdict.how) {
+        (_, How::NeverLeft) => {
+            "nothing left this machine: no route, or its own firewall or queueing discipline \
+                                dropped all that was sent"
+                .to_owned()
         }
-        None => process(state),
+        (Cause::ZeroWindowTimeout, How::InFlight) => {
+            format!("the peer had closed its window with data in flight and was silent {silence}")
+        }
+        (Cause::ZeroWindowTimeout, _) if verdict.knob == Some(Knob::TcpUserTimeout) => {
+            "the peer kept its window closed for too long".to_owned()
+        }
+        (Cause::ZeroWindowTimeout, _) => {
+            format!("the peer had closed its window and did not answer window probes, silent {silence}")
+        }
+        _ => format!(
+            "the peer was silent {silence} and did not answer {}",
+            count(closed.retransmissions.into(), "retransmission")
+        ),
+    };
+    let bytes = u64::from(closed.unacked_bytes) + u64::from(closed.unsent_bytes);
+    format!("{before}{reason}; the kernel gave up with {} undelivered", count(bytes, "byte"))
+}
+
+/// An end had closed before the kernel or the other one finished it: who, and in which situation.
+fn earlier(state: &FlowState, closed: &Closed) -> Option<String> {
+    let hung_up_side = closed.hung_up.as_ref().map(|hung_up| hung_up.side);
+    if hung_up_side == Some(HungUpSide::Peer) && state.hung_up.is_some() {
+        return Some(format!("closed by the peer{}", situation::of(closed)));
+    }
+    let closed_here = state.closer.is_some() && state.first_fin.is_some();
+    closed_here.then(|| format!("{}{}", closed_by_local(state, closed), situation::in_trouble_only(closed)))
+}
+
+/// `closed by the local application (java, pid 123)`, or how its process died.
+fn closed_by_local(state: &FlowState, closed: &Closed) -> String {
+    by_local(state, closed, "closed")
+}
+
+fn by_local(state: &FlowState, closed: &Closed, done: &str) -> String {
+    let process = words::process(state);
+    match closed.killed_by {
+        Some(signal) => {
+            let signal = words::signal(signal);
+            format!("{done} by the kernel as {signal} killed the local application{process}")
+        }
+        None if state.closer.is_some_and(|closer| closer.exit != 0) => {
+            format!("{done} by the kernel as the local application{process} exited")
+        }
+        None => format!("{done} by the local application{process}"),
     }
 }
 
-/// ` (comm, pid N)`, or nothing.
-fn process(state: &FlowState) -> String {
-    match (&state.flow.comm, state.flow.pid) {
-        (Some(comm), Some(pid)) => format!(" ({comm}, pid {pid})"),
-        (None, Some(pid)) => format!(" (pid {pid})"),
-        _ => String::new(),
+fn reset_by_local(state: &FlowState, record: &Record, verdict: &Verdict, closed: &Closed) -> String {
+    let by = by_local(state, closed, "reset");
+    let situation = situation::of(closed);
+    match verdict.how {
+        How::Unread(0) => format!("{by}, which closed with unread data in the receive buffer{situation}"),
+        How::Unread(bytes) => {
+            format!("{by}, which closed with {} unread{situation}", count(bytes.into(), "byte"))
+        }
+        How::LingerZero => format!("{by}, which closed with SO_LINGER 0{situation}"),
+        How::Disconnected => format!("{by} with connect(AF_UNSPEC){situation}"),
+        How::NotAccepted => {
+            format!("its listener was closed by {} before the connection was accepted", current(record))
+        }
+        How::DataAfterClose => format!(
+            "{}{}, then reset by the kernel: data arrived that nobody was left to read",
+            closed_by_local(state, closed),
+            situation::in_trouble_only(closed)
+        ),
+        How::NegativeLinger2 => format!("{by}, which closed with a negative TCP_LINGER2{situation}"),
+        How::FinTimeout => format!(
+            "{}; the peer did not close in time (tcp_fin_timeout, TCP_LINGER2), and the kernel reset it",
+            closed_by_local(state, closed)
+        ),
+        _ => format!("{by}{situation}"),
     }
 }
 
-fn silence(closed: &Closed) -> String {
-    closed.silent_ms.map_or_else(|| "an unknown time".to_owned(), seconds)
-}
-
-/// `3.2 s`, `4 m 43 s`.
-pub fn seconds(ms: u64) -> String {
-    match ms {
-        0..1000 => format!("{ms} ms"),
-        1000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
-        _ => format!("{} m {} s", ms / 60_000, ms % 60_000 / 1000),
+fn unknown(verdict: &Verdict) -> &'static str {
+    match verdict.how {
+        How::NoSyn => {
+            "connect() failed before a SYN was sent: no route, no free port, or a local policy forbids it"
+        }
+        How::Dropped => {
+            "dropped by the kernel without a word: lack of memory, or its network namespace was deleted"
+        }
+        How::RecordLost => "how it ended is not known: the record of its end did not reach tcpretrans",
+        _ => "how it ended is not known: this kernel's state allows no answer",
     }
 }
 
-fn knob_with_value(knob: Knob, record: &Record) -> String {
+/// `ss (pid 7)`: the task that did it in its own system call.
+fn current(record: &Record) -> String {
+    match record.current_tgid {
+        0 => "an unknown process".to_owned(),
+        tgid => format!("{} (pid {tgid})", words::comm(&record.current_comm)),
+    }
+}
+
+fn error(closed: &Closed) -> String {
+    closed.error.map_or_else(|| "no errno".to_owned(), words::error)
+}
+
+fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
     let sock = &record.sock;
     let value = match knob {
-        Knob::TcpRetries2 => Some(sock.tcp_retries2),
+        Knob::TcpRetries2 => sock.tcp_retries2,
         Knob::TcpUserTimeout => return format!("TCP_USER_TIMEOUT={} ms", sock.icsk_user_timeout),
-        Knob::TcpSynRetries => Some(sock.tcp_syn_retries),
-        Knob::TcpSyncnt => Some(u32::from(sock.icsk_syn_retries)),
-        Knob::TcpSynackRetries => Some(sock.tcp_synack_retries),
-        Knob::TcpOrphanRetries => Some(sock.tcp_orphan_retries),
-        Knob::ZeroWindow | Knob::Keepalive => None,
+        Knob::TcpSynRetries => sock.tcp_syn_retries,
+        Knob::TcpSyncnt => u32::from(sock.icsk_syn_retries),
+        Knob::TcpSynackRetries => sock.tcp_synack_retries,
+        Knob::TcpOrphanRetries => sock.tcp_orphan_retries,
+        Knob::ZeroWindow => return "a closed window is given twice the longest RTO".to_owned(),
+        Knob::Keepalive => {
+            let or = |own: u32, sysctl: u32| if own != 0 { own } else { sysctl };
+            let time = |jiffies: u32| seconds(ladder::jiffies_to_ms(u64::from(jiffies), hz));
+            return format!(
+                "keepalive: idle for {}, then {} every {}",
+                time(or(sock.keepalive_time, sock.tcp_keepalive_time)),
+                count(or(sock.keepalive_probes.into(), sock.tcp_keepalive_probes).into(), "probe"),
+                time(or(sock.keepalive_intvl, sock.tcp_keepalive_intvl))
+            );
+        }
     };
-    match value {
-        Some(value) => format!("{}={value}", knob.name()),
-        None => knob.name().to_owned(),
-    }
+    format!("{}={value}", knob.name())
 }

@@ -7,19 +7,19 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{
     kernel_object::{BadField, baseline},
     schema::{
-        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, InBackoffLine, LostLine, ObservationLine,
-        RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine, LostLine,
+        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
     },
     timestamp::Timestamp,
     tracepoint,
 };
 use crate::{
     event::{
-        Cause, Closed, Deadline, End, Event, Flow, FlowId, InBackoff, Knob, Lost, LostWhere, Observation,
-        Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who,
-        run::TypeTotal,
+        Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
+        LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold,
+        ThresholdName, What, Who, run::TypeTotal,
     },
-    sink::{clock::Clock, errno, state_name},
+    sink::{clock::Clock, errno, signal, state_name},
 };
 
 /// Why a line is no event.
@@ -155,6 +155,7 @@ fn start(line: StartLine<'_>) -> Result<What, DecodeError> {
         filters: line.filters.into_owned(),
         clock_ns: line.clock,
         features: line.features.into_iter().map(|(name, has)| (name.into_owned().into(), has)).collect(),
+        reset_reasons: line.reset_reasons.into_owned(),
     })))
 }
 
@@ -212,8 +213,23 @@ fn recovered(line: RecoveredLine<'_>) -> Decoded {
     Ok((flow(line.flow)?, What::Recovered(recovered)))
 }
 
+fn hung_up(object: HungUpObject<'_>, clock: Clock) -> Result<HungUp, DecodeError> {
+    Ok(HungUp {
+        side: named("side", &HungUpSide::ALL, HungUpSide::name, &object.side)?,
+        pid: object.pid,
+        comm: object.comm.as_deref().map(Arc::from),
+        unacked_bytes: object.unacked_bytes,
+        retransmits: object.retransmits,
+        into_backoff_ms: object.into_backoff_ms,
+        waited_ms: object.waited_ms,
+        rto_ms: object.rto_ms,
+        would_have_tried_until_ns: object.would_have_tried_until.map(|time| clock.mono_ns(time.wall_ns)),
+    })
+}
+
 fn closed(line: ClosedLine<'_>, clock: Clock) -> Decoded {
-    let closed = Closed {
+    let until = line.hung_up.as_ref().and_then(|hung_up| hung_up.would_have_tried_until);
+    let mut closed = Closed {
         cause: cause(&line.cause)?,
         who: line.who.map(|name| named("who", &Who::ALL, Who::name, &name)).transpose()?,
         error: line.error.map(|name| known("error", &name, errno::number(&name))).transpose()?,
@@ -226,8 +242,13 @@ fn closed(line: ClosedLine<'_>, clock: Clock) -> Decoded {
         lifetime_ms: line.lifetime_ms,
         silent_ms: line.silent_ms,
         predicted_at_ns: line.predicted_at.map(|time| clock.mono_ns(time.wall_ns)),
-        note: line.note.into_owned(),
+        hung_up: line.hung_up.map(|object| hung_up(object, clock)).transpose()?,
+        killed_by: line.killed_by.map(|name| known("killed_by", &name, signal::number(&name))).transpose()?,
+        note: String::new(),
     };
+    // The line has the whole sentence, the event its first part.
+    let rest = closed.sentence(|_| until.map(Timestamp::utc_second).unwrap_or_default());
+    closed.note = line.note.strip_suffix(rest.as_str()).unwrap_or(&line.note).to_owned();
     Ok((flow(line.flow)?, What::Closed(Box::new(closed))))
 }
 
@@ -286,6 +307,7 @@ fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
         lost: lost.collect::<Result<_, DecodeError>>()?,
         records_sent: line.records_sent,
         records_received: line.records_received,
+        flows_left: line.flows_left,
     })))
 }
 

@@ -8,15 +8,15 @@ use tcpretrans_ebpf::Record;
 use super::{
     kernel_object::{self, baseline},
     schema::{
-        ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, InBackoffLine, LostLine,
+        ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject, InBackoffLine, LostLine,
         ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
     },
     timestamp::Timestamp,
     tracepoint,
 };
 use crate::{
-    event::{Closed, Deadline, End, Event, Flow, FlowId, Retransmit, Start, What},
-    sink::{clock::Clock, errno, state_name},
+    event::{Closed, Deadline, End, Event, Flow, FlowId, HungUp, Retransmit, Start, What},
+    sink::{clock::Clock, errno, signal, state_name},
 };
 
 /// Appends the event's line, newline included.
@@ -191,6 +191,20 @@ impl Encoder<'_> {
         }
     }
 
+    fn hung_up<'a>(&self, hung_up: &'a HungUp) -> HungUpObject<'a> {
+        HungUpObject {
+            side: hung_up.side.name().into(),
+            pid: hung_up.pid,
+            comm: hung_up.comm.as_deref().map(Text::Borrowed),
+            unacked_bytes: hung_up.unacked_bytes,
+            retransmits: hung_up.retransmits,
+            into_backoff_ms: hung_up.into_backoff_ms,
+            waited_ms: hung_up.waited_ms,
+            rto_ms: hung_up.rto_ms,
+            would_have_tried_until: hung_up.would_have_tried_until_ns.map(|mono_ns| self.time(mono_ns)),
+        }
+    }
+
     fn start(self, start: &Start) -> Result<(), serde_json::Error> {
         let line = StartLine {
             ts: self.time(self.event.mono_ns),
@@ -204,6 +218,7 @@ impl Encoder<'_> {
             filters: Cow::Borrowed(&start.filters),
             clock: start.clock_ns,
             features: start.features.iter().map(|(name, has)| (Text::Borrowed(&**name), *has)).collect(),
+            reset_reasons: Cow::Borrowed(&start.reset_reasons),
         };
         self.write(&line)
     }
@@ -260,7 +275,9 @@ impl Encoder<'_> {
             lifetime_ms: closed.lifetime_ms,
             silent_ms: closed.silent_ms,
             predicted_at: closed.predicted_at_ns.map(|mono_ns| self.time(mono_ns)),
-            note: Text::Borrowed(&closed.note),
+            hung_up: closed.hung_up.as_ref().map(|hung_up| self.hung_up(hung_up)),
+            killed_by: closed.killed_by.map(signal::name),
+            note: Text::Owned(closed.sentence(|mono_ns| self.time(mono_ns).utc_second())),
         };
         self.write(&line)
     }
@@ -286,6 +303,7 @@ impl Encoder<'_> {
             duration_ms: end.duration_ms,
             records_sent: end.records_sent,
             records_received: end.records_received,
+            flows_left: end.flows_left,
         };
         self.write(&line)
     }

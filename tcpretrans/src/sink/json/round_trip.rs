@@ -12,9 +12,9 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{decode, encode};
 use crate::{
     event::{
-        Cause, Closed, Deadline, End, Event, Flow, FlowId, InBackoff, Knob, Lost, LostWhere, Observation,
-        Recovered, RecoveredBy, Retransmit, RetransmitType, SendError, Start, Threshold, ThresholdName, What,
-        Who, run::TypeTotal,
+        Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
+        LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, SendError, Start,
+        Threshold, ThresholdName, What, Who, run::TypeTotal,
     },
     sink::{Clock, sample_events},
 };
@@ -125,6 +125,23 @@ fn retransmit() -> impl Strategy<Value = What> {
     })
 }
 
+fn hung_up() -> impl Strategy<Value = HungUp> {
+    let who = (select(&HungUpSide::ALL[..]), any::<Option<u32>>(), any::<Option<String>>());
+    let counts = (any::<u32>(), any::<u32>());
+    let times = (any::<Option<u64>>(), any::<Option<u64>>(), any::<u64>(), option::of(mono_ns()));
+    (who, counts, times).prop_map(|(who, counts, times)| HungUp {
+        side: who.0,
+        pid: who.1,
+        comm: who.2.map(Into::into),
+        unacked_bytes: counts.0,
+        retransmits: counts.1,
+        into_backoff_ms: times.0,
+        waited_ms: times.1,
+        rto_ms: times.2,
+        would_have_tried_until_ns: times.3,
+    })
+}
+
 fn closed() -> impl Strategy<Value = What> {
     let why = (
         select(&Cause::ALL[..]),
@@ -134,7 +151,8 @@ fn closed() -> impl Strategy<Value = What> {
     );
     let counts = (any::<u8>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     let times = (any::<Option<u64>>(), any::<Option<u64>>(), option::of(mono_ns()));
-    (why, counts, times, any::<String>()).prop_map(|(why, counts, times, note)| {
+    let hang = (option::of(hung_up()), option::of(1_u8..128));
+    (why, counts, times, hang, any::<String>()).prop_map(|(why, counts, times, hang, note)| {
         What::Closed(Box::new(Closed {
             cause: why.0,
             who: why.1,
@@ -148,6 +166,8 @@ fn closed() -> impl Strategy<Value = What> {
             lifetime_ms: times.0,
             silent_ms: times.1,
             predicted_at_ns: times.2,
+            hung_up: hang.0,
+            killed_by: hang.1,
             note,
         }))
     })
@@ -194,16 +214,26 @@ fn own_event() -> impl Strategy<Value = What> {
         btree_map(any::<String>(), any::<String>(), 0..3),
         any::<i64>(),
         btree_map(any::<String>(), any::<bool>(), 0..3),
+        btree_map(any::<u32>(), any::<String>(), 0..3),
     )
-        .prop_map(|(texts, hz, command, filters, clock_ns, features)| {
+        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons)| {
             let [version, kernel] = texts;
             let features = features.into_iter().map(|(name, has)| (name.into(), has)).collect();
-            What::Start(Box::new(Start { version, kernel, hz, command, filters, clock_ns, features }))
+            What::Start(Box::new(Start {
+                version,
+                kernel,
+                hz,
+                command,
+                filters,
+                clock_ns,
+                features,
+                reset_reasons,
+            }))
         });
     let total = (0..1_u64 << 60, 0..1_u64 << 60, any::<u64>(), any::<u64>())
         .prop_map(|(sent, failed, segs, bytes)| TypeTotal { sent, failed, segs, bytes });
     let end = (
-        any::<[u64; 5]>(),
+        any::<[u64; 6]>(),
         btree_map(select(&RetransmitType::ALL[..]), total, 0..5),
         btree_map(select(&Cause::ALL[..]), any::<u64>(), 0..5),
         btree_map(select(&LostWhere::ALL[..]), any::<u64>(), 0..5),
@@ -215,6 +245,7 @@ fn own_event() -> impl Strategy<Value = What> {
                 recovered: counts[2],
                 records_sent: counts[3],
                 records_received: counts[4],
+                flows_left: counts[5],
                 retransmits,
                 closed,
                 lost,
@@ -302,7 +333,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
     let expect = |kind: &str, names: &str| {
         assert_eq!(fields[kind], names.split_whitespace().collect::<Vec<_>>(), "{kind}");
     };
-    expect("start", "ts mono_ns event schema version kernel hz command filters clock features");
+    expect("start", "ts mono_ns event schema version kernel hz command filters clock features reset_reasons");
     expect(
         "retransmit",
         "ts mono_ns event flow type certain state segs bytes seq err retransmits backoff rto_ms next_rto_ms \
@@ -316,7 +347,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
     expect(
         "closed",
         "ts mono_ns event flow cause who error knob state retransmissions segs unacked_bytes unsent_bytes \
-         lifetime_ms silent_ms predicted_at note",
+         lifetime_ms silent_ms predicted_at hung_up killed_by note",
     );
     expect("observation", "ts mono_ns event flow tracepoint kernel");
     expect("lost", "ts mono_ns event records where");

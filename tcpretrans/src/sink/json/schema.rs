@@ -80,6 +80,8 @@ pub struct StartLine<'a> {
     /// Wall clock less monotonic clock, ns.
     pub clock: i64,
     pub features: BTreeMap<Text<'a>, bool>,
+    #[serde(default)]
+    pub reset_reasons: Cow<'a, BTreeMap<u32, String>>,
 }
 
 /// `retransmit`
@@ -173,6 +175,22 @@ pub struct RecoveredLine<'a> {
     pub episode: u32,
 }
 
+/// `hung_up` of `closed`
+#[derive(Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "see crate::event::HungUp")]
+pub struct HungUpObject<'a> {
+    #[serde(borrow)]
+    pub side: Text<'a>,
+    pub pid: Option<u32>,
+    pub comm: Option<Text<'a>>,
+    pub unacked_bytes: u32,
+    pub retransmits: u32,
+    pub into_backoff_ms: Option<u64>,
+    pub waited_ms: Option<u64>,
+    pub rto_ms: u64,
+    pub would_have_tried_until: Option<Timestamp>,
+}
+
 /// `closed`
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Closed")]
@@ -196,6 +214,11 @@ pub struct ClosedLine<'a> {
     pub lifetime_ms: Option<u64>,
     pub silent_ms: Option<u64>,
     pub predicted_at: Option<Timestamp>,
+    #[serde(default)]
+    pub hung_up: Option<HungUpObject<'a>>,
+    /// Name of a signal.
+    #[serde(default)]
+    pub killed_by: Option<Text<'a>>,
     #[serde(borrow)]
     pub note: Text<'a>,
 }
@@ -268,4 +291,7 @@ pub struct EndLine<'a> {
     pub records_sent: u64,
     /// Records that were read.
     pub records_received: u64,
+    /// Flows still remembered.
+    #[serde(default)]
+    pub flows_left: u64,
 }

@@ -44,6 +44,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// `07:03:00 UTC`, for sentences.
+    pub fn utc_second(self) -> String {
+        let text = self.text();
+        format!("{} UTC", str::from_utf8(&text[11..19]).unwrap_or_default())
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(&self.text()).unwrap_or_default())

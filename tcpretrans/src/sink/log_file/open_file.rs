@@ -79,6 +79,11 @@ impl OpenFile {
         }
     }
 
+    /// Has it no name left, so that nobody can ever read it again? Where it cannot be asked: no.
+    pub fn was_deleted(&self) -> bool {
+        self.is_regular && self.out.target().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
     /// Has somebody cut it since it was last looked at (logrotate's copytruncate)?
     pub fn was_cut(&mut self) -> bool {
         if self.was_cut {

@@ -148,7 +148,7 @@ fn a_rotation_that_fails_loses_nothing() {
 }
 
 #[test]
-fn a_file_that_was_moved_or_removed_is_made_anew() {
+fn a_file_that_was_moved_or_deleted_is_made_anew() {
     let (dir, path) = dir();
     let mut log = begun(&path, None);
     put(&mut log, &numbered_event(1));
@@ -159,9 +159,12 @@ fn a_file_that_was_moved_or_removed_is_made_anew() {
     log.flush().unwrap();
     fs::remove_file(&path).unwrap();
     put(&mut log, &numbered_event(3));
+    let report = log.flush().unwrap_err().to_string();
+    assert!(report.contains("trace.jsonl: it was deleted"), "{report}");
+    put(&mut log, &numbered_event(4));
     log.flush().unwrap();
     assert_eq!(told(&moved), ["start", "1"]);
-    assert_eq!(told(&path), ["start", "3"], "the removed file took event 2 with it");
+    assert_eq!(told(&path), ["start", "3", "4"], "the deleted file took event 2 with it");
     assert_eq!(log.take_lost(), 0);
 }
 

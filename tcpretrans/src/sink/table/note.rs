@@ -5,8 +5,15 @@
 
 use std::borrow::Cow;
 
-use super::{escape::visible, layout::Layout};
-use crate::event::What;
+use super::{
+    cells::{local_time, time_of_day},
+    escape::visible,
+    layout::Layout,
+};
+use crate::{
+    event::{Closed, What},
+    sink::Clock,
+};
 
 /// Columns before the sentence.
 const INDENT: &str = "         ";
@@ -19,6 +26,15 @@ fn note(what: &What) -> Option<Cow<'_, str>> {
         _ => "",
     };
     (!note.is_empty()).then(|| visible(note))
+}
+
+/// The event with the whole sentence as its note; `None`: it is that already.
+pub fn with_local_time(what: &What, layout: &Layout, clock: &Clock) -> Option<What> {
+    let What::Closed(closed) = what else { return None };
+    closed.hung_up.as_ref()?;
+    let note =
+        closed.sentence(|mono_ns| time_of_day(local_time(mono_ns, clock, layout.zone()), "15:04:07".len()));
+    Some(What::Closed(Box::new(Closed { note, ..(**closed).clone() })))
 }
 
 /// Does the line lack the event's sentence, or a part of it?

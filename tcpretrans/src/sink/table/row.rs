@@ -13,6 +13,8 @@ use crate::{
 
 /// The event's lines without the last newline, mostly one; `None`: the table does not show such events.
 pub fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {
+    let timed = note::with_local_time(&event.what, layout, clock).map(|what| Event { what, ..event.clone() });
+    let event = timed.as_ref().unwrap_or(event);
     let mut line = match &event.what {
         What::Retransmit(retransmit) => retransmission(event, retransmit, layout, clock),
         what => other(event, what, layout, clock)?,

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     event::{
-        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, Retransmit, Threshold, ThresholdName,
-        What,
+        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit, Threshold,
+        ThresholdName, What,
     },
     sink::{Clock, errno},
 };
@@ -54,9 +54,13 @@ pub fn outlook(retransmit: &Retransmit, now_ns: u64, clock: &Clock, layout: &Lay
     let failed = retransmit.err.map(|err| format!("not sent: {}", errno::send_error_name(err)));
     let unusual = !layout.has(Column::State) && !is_usual_state(retransmit);
     let state = unusual.then(|| state(retransmit.state).into_owned());
+    // A peer that answers is not dying: the countdown begins with the first timeout.
+    let counts_down = retransmit.retransmits > 0 || retransmit.rto_ms.is_some();
     let deadlines: Vec<Option<String>> = match &retransmit.deadline {
-        Some(deadline) => deadline_forms(deadline, now_ns, clock, layout).into_iter().map(Some).collect(),
-        None => vec![None],
+        Some(deadline) if counts_down => {
+            deadline_forms(deadline, now_ns, clock, layout).into_iter().map(Some).collect()
+        }
+        _ => vec![None],
     };
     let joined = |deadline: &Option<String>, state: &Option<String>| {
         let parts: Vec<&str> = [&failed, deadline, state].into_iter().flatten().map(String::as_str).collect();
@@ -145,7 +149,12 @@ fn of_recovered(recovered: &Recovered, room: usize) -> String {
         rtos => parts.push((", ", format!("{rtos} RTOs in a row"))),
     }
     parts.push((", ", counted(recovered.segs.into(), "segment", "segments")));
-    fitting(format!("after {}: {attempts}", duration(recovered.duration_ms)), parts, room)
+    // Seen only afterwards, at the flow's next event: it was over by then, at the latest.
+    let when = match recovered.by {
+        RecoveredBy::Progress | RecoveredBy::Close => "within",
+        RecoveredBy::CongState | RecoveredBy::TlpAck | RecoveredBy::Established => "after",
+    };
+    fitting(format!("{when} {}: {attempts}", duration(recovered.duration_ms)), parts, room)
 }
 
 fn of_closed(closed: &Closed, room: usize) -> String {

@@ -1,0 +1,88 @@
+//! Whose FIN came first, who closed, and whether that was a hang-up.
+
+use tcpretrans_ebpf::{Kind, Record, tcp_state};
+
+use crate::{
+    event::HungUpSide,
+    flow::{
+        obituary::hang_up::{self, Meaning},
+        state::{ClosedEarly, Closer, FlowState, Side},
+    },
+};
+
+/// From a state change that is no CLOSE.
+pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: u32) {
+    let (first, closer_side) = match (record.old, record.new) {
+        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::FIN_WAIT1) => {
+            (Some(Side::Local), Some(HungUpSide::Local))
+        }
+        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::CLOSE_WAIT) => {
+            (Some(Side::Peer), Some(HungUpSide::Peer))
+        }
+        (tcp_state::FIN_WAIT1, tcp_state::CLOSING) => (Some(Side::Both), None),
+        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => (None, Some(HungUpSide::Local)),
+        _ => (None, None),
+    };
+    match first {
+        Some(Side::Both) => state.first_fin = first,
+        Some(_) if state.first_fin.is_none() => state.first_fin = first,
+        _ => learn_from_state(state, record),
+    }
+    let Some(side) = closer_side else { return };
+    if side == HungUpSide::Local {
+        state.closer = Some(current(record));
+    }
+    if state.hung_up.is_some() {
+        return;
+    }
+    match hang_up::meaning(state, record, side, hz) {
+        Meaning::HungUp(hung_up) => state.hung_up = Some(Box::new(hung_up)),
+        Meaning::Early(hung_up) => {
+            let early = ClosedEarly { snd_una: record.sock.snd_una, hung_up };
+            state.closed_early = Some(Box::new(early));
+        }
+        Meaning::None => {}
+    }
+}
+
+/// From the state that the socket is in: the FIN went before the flow was in trouble.
+pub(super) fn learn_from_state(state: &mut FlowState, record: &Record) {
+    let side = match record.sock.skc_state {
+        tcp_state::FIN_WAIT1 | tcp_state::FIN_WAIT2 => Side::Local,
+        tcp_state::CLOSING => Side::Both,
+        tcp_state::CLOSE_WAIT | tcp_state::LAST_ACK => Side::Peer,
+        _ => return,
+    };
+    let local_fin_went = matches!(
+        record.sock.skc_state,
+        tcp_state::FIN_WAIT1 | tcp_state::FIN_WAIT2 | tcp_state::CLOSING | tcp_state::LAST_ACK
+    );
+    if local_fin_went && state.closer.is_none() {
+        // The programs have remembered who it was, if not as the closer then as the owner.
+        state.closer = Some(Closer { tgid: 0, comm: [0; 16], exit: record.fin_exit });
+    }
+    state.first_fin.get_or_insert(side);
+}
+
+/// From a retransmission: it may be of what an application did not wait for.
+pub(super) fn learn_from_retransmission(state: &mut FlowState, kind: Kind, record: &Record, hz: u32) {
+    if kind != Kind::Retransmit {
+        return;
+    }
+    let unseen = state.first_fin.is_none();
+    learn_from_state(state, record);
+    if state.hung_up.is_some() {
+        return;
+    }
+    let early = state.closed_early.take().filter(|early| hang_up::confirm(early, record));
+    state.hung_up = match early {
+        Some(early) => Some(Box::new(early.hung_up)),
+        None if unseen => hang_up::before_first_retransmission(state, record, hz).map(Box::new),
+        None => None,
+    };
+}
+
+/// The current task, where it is known to be the one that closes.
+pub(super) fn current(record: &Record) -> Closer {
+    Closer { tgid: record.current_tgid, comm: record.current_comm, exit: record.current_exit }
+}

@@ -1,0 +1,102 @@
+//! Connection requests: flows without a socket, which end without a record.
+
+use tcpretrans_ebpf::Record;
+
+use super::Correlator;
+use crate::{
+    event::{Closed, Event, FlowId, RecoveredBy, What},
+    flow::{
+        identity::{self, Ends},
+        obituary::of_request,
+    },
+};
+
+impl Correlator {
+    /// A SYN-ACK of it was sent again.
+    pub(super) fn request_lives(&mut self, id: FlowId, record: &Record) {
+        let over_ns = of_request::over_ns(record, self.config.hz);
+        if let Some(state) = self.flows.get_mut(id) {
+            state.request_over_ns = Some(over_ns);
+            self.requests.insert(id);
+        }
+    }
+
+    /// The listener (`record` is of its CLOSE) takes its requests with it.
+    pub(super) fn listener_closed(&mut self, record: &Record, events: &mut Vec<Event>) {
+        let flows = &mut self.flows;
+        let mut orphaned = Vec::new();
+        self.requests.retain(|&id| match flows.get_mut(id) {
+            Some(state) if state.sk == record.sk => {
+                orphaned.push(id);
+                false
+            }
+            // Evicted meanwhile, or another listener's.
+            other => other.is_some(),
+        });
+        // A set has no order; recordings shall have one.
+        orphaned.sort_unstable();
+        for id in orphaned {
+            if let Some(state) = self.flows.remove(id) {
+                let closed = of_request::listener_closed(&state, record);
+                push_closed(events, record.mono_ns, &state.flow, closed);
+            }
+        }
+    }
+
+    /// Requests that have ended by now, one way or another.
+    pub(super) fn expire_requests(&mut self, now_ns: u64, events: &mut Vec<Event>) {
+        let flows = &mut self.flows;
+        let mut over = Vec::new();
+        self.requests.retain(|&id| match flows.get_mut(id).map(|state| state.request_over_ns) {
+            Some(Some(over_ns)) if over_ns < now_ns => {
+                over.push((over_ns, id));
+                false
+            }
+            other => other.is_some(),
+        });
+        over.sort_unstable();
+        for (over_ns, id) in over {
+            if let Some(state) = self.flows.remove(id) {
+                let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
+                push_closed(events, over_ns, &state.flow, of_request::expired(&state, silent_ms));
+            }
+        }
+    }
+
+    /// A handshake that needed retransmissions is complete.
+    pub(super) fn established(&mut self, id: FlowId, ends: Ends, record: &Record, events: &mut Vec<Event>) {
+        // The request's SYN-ACKs are the child's past.
+        let request_id = identity::request_id(ends);
+        self.requests.remove(&request_id);
+        if let Some(mut request) = self.flows.remove(request_id)
+            && let Some(state) = self.flows.get_mut(id)
+        {
+            state.episodes += request.episodes;
+            state.retransmissions += request.retransmissions;
+            state.segs += request.segs;
+            if state.episode.is_none() {
+                state.episode = request.episode.take();
+            }
+        }
+        let Some(state) = self.flows.get_mut(id) else { return };
+        state.predicted_at_ns = None;
+        if let Some(episode) = state.episode.take() {
+            let recovered = episode.recovered(RecoveredBy::Established, record.mono_ns, None);
+            let flow = state.flow.clone();
+            events.push(Event {
+                mono_ns: record.mono_ns,
+                flow: Some(flow),
+                what: What::Recovered(recovered),
+            });
+        }
+    }
+}
+
+fn push_closed(
+    events: &mut Vec<Event>,
+    mono_ns: u64,
+    flow: &std::sync::Arc<crate::event::Flow>,
+    closed: Closed,
+) {
+    events.push(Event { mono_ns, flow: Some(flow.clone()), what: What::Closed(Box::new(closed)) });
+}

@@ -1,0 +1,203 @@
+//! A hundred thousand short connections with mixed endings: no wrong cause, no state left behind.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Read},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use xtask::lab::{
+    Lab, VOID,
+    socket::{self, Options},
+};
+
+use crate::tracer::{PATIENCE, command, netns};
+
+/// Of each: how many a round has. Ten in all.
+const PLAIN: u64 = 4;
+const RESET: u64 = 3;
+const REFUSED: u64 = 2;
+const ABANDONED: u64 = 1;
+
+const WORKERS: u64 = 2;
+
+/// Closes that may be untold: the ring has room for some 90,000 records, three a connection.
+const MOST_UNTOLD: u64 = 10_000;
+
+/// One worker's rounds. Client and server live in one thread: each step waits for the one before. `told_a_round` are
+/// the closes that the tracer tells of; the churn does not run away from it, for the tests may share their CPUs.
+fn churn(worker: u64, rounds: u64, told: &Told, told_a_round: u64) {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let closed_port = {
+        let passing = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        passing.local_addr().unwrap().port()
+    };
+    for round in 0..rounds {
+        let start = Instant::now();
+        while told.closed.load(Ordering::Relaxed) + MOST_UNTOLD < round * WORKERS * told_a_round {
+            assert!(start.elapsed() < PATIENCE, "the tracer does not tell of the closes");
+            thread::sleep(Duration::from_millis(5));
+        }
+        // Many addresses, or the ports that TIME_WAIT holds would run out.
+        let host = Ipv4Addr::new(127, 0, worker as u8 + 1, (round % 250) as u8 + 1);
+        let meet = || {
+            let client = TcpStream::connect((host, port)).unwrap();
+            (client, listener.accept().unwrap().0)
+        };
+        for _ in 0..PLAIN {
+            let (client, mut server) = meet();
+            drop(client);
+            assert_eq!(server.read(&mut [0]).unwrap(), 0);
+        }
+        for _ in 0..RESET {
+            let (client, mut server) = meet();
+            drop(client.linger(0).unwrap());
+            assert_eq!(server.read(&mut [0]).unwrap_err().raw_os_error(), Some(libc::ECONNRESET));
+        }
+        for _ in 0..REFUSED {
+            TcpStream::connect((host, closed_port)).unwrap_err();
+        }
+        for _ in 0..ABANDONED {
+            let caller = socket::unconnected(xtask::lab::Family::V4).unwrap();
+            socket::start_connect(&caller, SocketAddr::new(VOID.v4.into(), port)).unwrap();
+        }
+    }
+}
+
+/// What the tracer's output says, too much to keep.
+#[derive(Default)]
+struct Told {
+    closed: AtomicU64,
+}
+
+/// Reads the output to its end: closes by cause, and the last line.
+fn listen(stdout: impl Read, told: &Told) -> (BTreeMap<String, u64>, Value) {
+    let mut causes = BTreeMap::new();
+    let mut last = String::new();
+    for line in BufReader::new(stdout).lines() {
+        let line = line.unwrap();
+        if line.contains(r#""event":"closed""#) {
+            let at = line.find(r#""cause":""#).unwrap() + r#""cause":""#.len();
+            let cause = line[at..].split('"').next().unwrap();
+            *causes.entry(cause.to_owned()).or_default() += 1;
+            told.closed.fetch_add(1, Ordering::Relaxed);
+        }
+        last = line;
+    }
+    (causes, serde_json::from_str(&last).unwrap())
+}
+
+/// Churns so many connections under a tracer, until it has told of `told_of` closes.
+fn trace_churn(connections: u64, more: &[&str], told_of: u64) -> (BTreeMap<String, u64>, Value) {
+    let lab = Lab::new().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let ready = scratch.path().join("ready");
+    let inode = netns(&lab.left);
+    // Two CPUs may have to share both the churn and the tracing of it.
+    let args = ["--netns", &inode, "--format", "json", "--ring-size", "64M", "--ready-file"];
+    let mut command = command(&args);
+    let mut tracer = command.arg(&ready).args(more).stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = tracer.stdout.take().unwrap();
+    let told = Arc::new(Told::default());
+    let reader = thread::spawn({
+        let told = told.clone();
+        move || listen(stdout, &told)
+    });
+    let start = Instant::now();
+    while !ready.exists() {
+        assert!(
+            start.elapsed() < PATIENCE && tracer.try_wait().unwrap().is_none(),
+            "the tracer does not start"
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+    let rounds = connections / (PLAIN + RESET + REFUSED + ABANDONED) / WORKERS;
+    lab.left.run(|| {
+        // Threads stay in the namespace of the thread that starts them.
+        thread::scope(|scope| {
+            for worker in 0..WORKERS {
+                let told = &told;
+                scope.spawn(move || churn(worker, rounds, told, told_of / rounds / WORKERS));
+            }
+        });
+    });
+    let (mut so_far, mut grown) = (0, Instant::now());
+    while so_far < told_of && grown.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(50));
+        let now = told.closed.load(Ordering::Relaxed);
+        if now > so_far {
+            (so_far, grown) = (now, Instant::now());
+        }
+    }
+    kill(Pid::from_raw(tracer.id() as i32), Signal::SIGINT).unwrap();
+    let outcome = reader.join().unwrap();
+    assert_eq!(tracer.wait().unwrap().code(), Some(0));
+    outcome
+}
+
+/// No wrong cause, no end told twice, no state left. What the kernel says it kept from the programs (one that is
+/// interrupted by its own tracepoint does not run again) may be missing.
+fn check(causes: &BTreeMap<String, u64>, end: &Value, expected: &BTreeMap<String, u64>) {
+    assert_eq!(end["event"], "end", "{end}");
+    assert_eq!(end["flows_left"], 0, "state was left behind: {end}");
+    let lost = |place: &str| end["lost"][place].as_u64().unwrap();
+    assert_eq!((lost("ring"), lost("map"), lost("output")), (0, 0, 0), "{end}");
+    let missing: u64 =
+        expected.iter().map(|(cause, count)| count.saturating_sub(*causes.get(cause).unwrap_or(&0))).sum();
+    assert!(missing <= lost("recursion"), "{missing} ends were not told: {end}");
+    assert!(causes.iter().all(|(cause, count)| count <= expected.get(cause).unwrap_or(&0)), "{causes:?}");
+}
+
+fn expected(connections: u64, shares: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let all = PLAIN + RESET + REFUSED + ABANDONED;
+    shares.iter().map(|&(cause, share)| (cause.to_owned(), connections / all * share)).collect()
+}
+
+#[test]
+fn a_hundred_thousand_connections_leave_nothing_behind() {
+    require_lab!();
+    const CONNECTIONS: u64 = 100_000;
+    let expected = expected(
+        CONNECTIONS,
+        &[
+            ("closed_by_local", PLAIN),
+            ("closed_by_peer", PLAIN),
+            ("reset_by_local", RESET),
+            ("reset_by_peer", RESET),
+            ("connect_refused", REFUSED),
+            ("connect_abandoned", ABANDONED),
+        ],
+    );
+    let (causes, end) = trace_churn(CONNECTIONS, &["--all-closes"], expected.values().sum());
+    check(&causes, &end, &expected);
+}
+
+#[test]
+fn untroubled_connections_in_between_are_not_told_of() {
+    require_lab!();
+    const CONNECTIONS: u64 = 10_000;
+    let expected = expected(
+        CONNECTIONS,
+        &[
+            ("reset_by_local", RESET),
+            ("reset_by_peer", RESET),
+            ("connect_refused", REFUSED),
+            ("connect_abandoned", ABANDONED),
+        ],
+    );
+    let (causes, end) = trace_churn(CONNECTIONS, &[], expected.values().sum());
+    check(&causes, &end, &expected);
+}
