@@ -299,4 +299,8 @@ fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<
 }
 
 #[cfg(test)]
+mod ending_stories;
+#[cfg(test)]
 mod stories;
+#[cfg(test)]
+pub(super) mod story;

@@ -7,6 +7,8 @@ pub mod note;
 pub mod of_request;
 mod situation;
 pub mod verdict;
+#[cfg(test)]
+mod verdict_rows;
 pub mod words;
 
 use tcpretrans_ebpf::{Record, tcp_state};

@@ -52,10 +52,12 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
             format!("{before}killed by {}, with `ss -K` or the like{unacked}", current(record))
         }
         Cause::IcmpError => {
-            format!(
-                "the network refused the connection: {}; an ICMP message said so, or nobody answered to ARP",
-                error(closed)
-            )
+            // A host that does not answer to ARP or ND counts as unreachable (ipv4_link_failure).
+            let or_arp = match closed.error {
+                Some(libc::EHOSTUNREACH) => ", or nobody answered to ARP",
+                _ => "",
+            };
+            format!("the network refused the connection: {}; an ICMP message said so{or_arp}", error(closed))
         }
         Cause::OutOfMemory => format!(
             "dropped by the kernel for lack of memory: tcp_mem or tcp_max_orphans was exceeded{}",
@@ -88,29 +90,33 @@ fn is_give_up(cause: Cause) -> bool {
 /// The kernel's own timers.
 fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
     let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
-    let silence = closed.silent_ms.map_or_else(|| "for good".to_owned(), |ms| format!("for {}", seconds(ms)));
+    let silence = closed.silent_ms.map(|ms| format!(", silent for {}", seconds(ms))).unwrap_or_default();
     let reason = match (verdict.cause, verdict.how) {
         (_, How::NeverLeft) => {
-            "nothing left this machine: no route, or its own firewall or queueing discipline \
-                                dropped all that was sent"
+            ": nothing left this machine, for want of a route, or dropped by its own firewall or queueing discipline"
                 .to_owned()
         }
         (Cause::ZeroWindowTimeout, How::InFlight) => {
-            format!("the peer had closed its window with data in flight and was silent {silence}")
+            format!(": the peer had closed its window with data in flight{silence}")
         }
         (Cause::ZeroWindowTimeout, _) if verdict.knob == Some(Knob::TcpUserTimeout) => {
-            "the peer kept its window closed for too long".to_owned()
+            ": the peer kept its window closed for too long".to_owned()
         }
         (Cause::ZeroWindowTimeout, _) => {
-            format!("the peer had closed its window and did not answer window probes, silent {silence}")
+            format!(": the peer had closed its window and did not answer window probes{silence}")
         }
-        _ => format!(
-            "the peer was silent {silence} and did not answer {}",
-            count(closed.retransmissions.into(), "retransmission")
-        ),
+        // Those before the trace, and those that could not be sent, are not counted.
+        _ if closed.retransmissions == 0 => format!(": the peer did not answer{silence}"),
+        _ => {
+            let retransmissions = count(closed.retransmissions.into(), "retransmission");
+            format!(" after {retransmissions}: the peer did not answer{silence}")
+        }
     };
-    let bytes = u64::from(closed.unacked_bytes) + u64::from(closed.unsent_bytes);
-    format!("{before}{reason}; the kernel gave up with {} undelivered", count(bytes, "byte"))
+    let undelivered = match u64::from(closed.unacked_bytes) + u64::from(closed.unsent_bytes) {
+        0 => "nothing but its FIN".to_owned(),
+        bytes => count(bytes, "byte"),
+    };
+    format!("{before}the kernel gave up{reason}; {undelivered} undelivered")
 }
 
 /// An end had closed before the kernel or the other one finished it: who, and in which situation.
@@ -202,6 +208,10 @@ fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
         Knob::TcpSynRetries => sock.tcp_syn_retries,
         Knob::TcpSyncnt => u32::from(sock.icsk_syn_retries),
         Knob::TcpSynackRetries => sock.tcp_synack_retries,
+        // tcp_orphan_retries()
+        Knob::TcpOrphanRetries if sock.tcp_orphan_retries == 0 => {
+            return "tcp_orphan_retries=0, which stands for 8".to_owned();
+        }
         Knob::TcpOrphanRetries => sock.tcp_orphan_retries,
         Knob::ZeroWindow => return "a closed window is given twice the longest RTO".to_owned(),
         Knob::Keepalive => {

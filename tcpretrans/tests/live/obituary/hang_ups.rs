@@ -36,8 +36,8 @@ fn the_application_closes_in_the_middle_of_a_backoff_and_the_kernel_gives_up() {
         error: Some("ETIMEDOUT"),
         note: &[
             &by,
-            " into an RTO backoff with 1,400 bytes unacknowledged, then the peer was silent for ",
-            "the kernel gave up with 1,400 bytes undelivered (tcp_orphan_retries=2)",
+            " into an RTO backoff with 1,400 bytes unacknowledged, then the kernel gave up after ",
+            "; 1,400 bytes undelivered (tcp_orphan_retries=2)",
             "; TCP itself would have tried until ",
         ],
     }

@@ -29,7 +29,11 @@ fn tcp_retries2_is_used_up() {
         who: Some("kernel"),
         knob: Some("tcp_retries2"),
         error: Some("ETIMEDOUT"),
-        note: &["the kernel gave up with 17 bytes undelivered", "retransmissions", "(tcp_retries2=2)"],
+        note: &[
+            "the kernel gave up after ",
+            " retransmissions: the peer did not answer, silent for ",
+            "; 17 bytes undelivered (tcp_retries2=2)",
+        ],
     }
     .check_with(&closed, &connection.client);
     assert_eq!((number(&closed, "unacked_bytes"), number(&closed, "unsent_bytes")), (17, 0), "{closed}");
@@ -53,7 +57,7 @@ fn tcp_user_timeout_is_over() {
         who: Some("kernel"),
         knob: Some("TCP_USER_TIMEOUT"),
         error: Some("ETIMEDOUT"),
-        note: &["the kernel gave up with 17 bytes undelivered (TCP_USER_TIMEOUT=700 ms)"],
+        note: &["the kernel gave up after ", "; 17 bytes undelivered (TCP_USER_TIMEOUT=700 ms)"],
     }
     .check_with(&scene.end_of(id), &client);
     scene.finish();
@@ -210,11 +214,7 @@ fn an_orphan_is_given_up() {
         who: Some("kernel"),
         knob: Some("tcp_orphan_retries"),
         error: Some("ETIMEDOUT"),
-        note: &[
-            &by,
-            "then the peer was silent",
-            "the kernel gave up with 17 bytes undelivered (tcp_orphan_retries=1)",
-        ],
+        note: &[&by, ", then the kernel gave up after ", "; 17 bytes undelivered (tcp_orphan_retries=1)"],
     }
     .check(&closed);
     // It closed as soon as it had written: nothing to reproach it with.
