@@ -3,7 +3,7 @@
 use super::episode::Episode;
 use crate::{
     deadline::TimerView,
-    event::{Deadline, Threshold, ThresholdName},
+    event::{Deadline, Knob, Threshold, ThresholdName},
 };
 
 /// The thresholds that an episode has passed and that were not told yet.
@@ -24,8 +24,8 @@ pub fn passed(
             name: ThresholdName::Retries1,
             deadline: deadline.cloned(),
             note: format!(
-                "unanswered for {}, which is tcp_retries1={}: with each further timeout the kernel looks its route \
-                 up again, picks another flow label or path hash, and tries a smaller MTU if tcp_mtu_probing allows",
+                "{} of retransmitting in vain: past tcp_retries1={}, so with each further timeout the kernel doubts \
+                 its route and, if tcp_mtu_probing is on, the path's MTU",
                 seconds(view.elapsed_ms()),
                 view.sysctls.retries1
             ),
@@ -34,27 +34,63 @@ pub fn passed(
     if let Some(deadline) = deadline.filter(|deadline| deadline.used >= warn_at)
         && !std::mem::replace(&mut episode.deadline_told, true)
     {
-        let tries = match deadline.retransmissions_left {
-            0 => "no more tries".to_owned(),
-            1 => "1 more try".to_owned(),
-            tries => format!("{tries} more tries"),
-        };
-        let limit = deadline.limit.map(|limit| format!("={limit}")).unwrap_or_default();
-        let unit = if deadline.knob == crate::event::Knob::TcpUserTimeout { " ms" } else { "" };
         passed.push(Threshold {
             name: ThresholdName::Deadline,
             deadline: Some(deadline.clone()),
-            note: format!(
-                "{:.0} % of the time that {}{limit}{unit} allows is used; the kernel gives up after {tries}",
-                deadline.used * 100.0,
-                deadline.knob.name()
-            ),
+            note: time_used(deadline),
         });
     }
     passed
 }
 
+/// How near the end is. When it comes and after how many tries is the deadline's to tell.
+fn time_used(deadline: &Deadline) -> String {
+    let percent = deadline.used * 100.0;
+    let unit = if deadline.knob == Knob::TcpUserTimeout { " ms" } else { "" };
+    let limit = deadline.limit.map(|limit| format!("={limit}{unit}")).unwrap_or_default();
+    let knob = deadline.knob.name();
+    match deadline.budget_ms {
+        Some(budget_ms) => format!(
+            "{percent:.0} % of its time is used: {} of the {} that {knob}{limit} allows",
+            seconds(deadline.elapsed_ms),
+            seconds(budget_ms)
+        ),
+        None => format!("{percent:.0} % of the time that {knob}{limit} allows is used"),
+    }
+}
+
 /// `3.2 s`, `4 m 43 s`.
 fn seconds(ms: u64) -> String {
     super::obituary::words::seconds(ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deadline(knob: Knob, limit: u32, budget_ms: Option<u64>) -> Deadline {
+        Deadline {
+            knob,
+            limit: Some(limit),
+            budget_ms,
+            elapsed_ms: 3000,
+            used: 0.6,
+            earliest_ns: 0,
+            expected_ns: 1,
+            latest_ns: 2,
+            retransmissions_left: 1,
+        }
+    }
+
+    #[test]
+    fn a_warning_says_how_much_of_what_is_used() {
+        assert_eq!(
+            time_used(&deadline(Knob::TcpUserTimeout, 5000, Some(5000))),
+            "60 % of its time is used: 3.0 s of the 5.0 s that TCP_USER_TIMEOUT=5000 ms allows"
+        );
+        assert_eq!(
+            time_used(&deadline(Knob::TcpSynackRetries, 5, None)),
+            "60 % of the time that tcp_synack_retries=5 allows is used"
+        );
+    }
 }

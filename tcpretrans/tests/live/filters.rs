@@ -11,7 +11,6 @@ use serde_json::Value;
 use xtask::lab::{Family, Lab};
 
 use crate::{
-    live::live,
     process::{Cgroup, Client},
     tracer::{Tracer, netns, number},
 };
@@ -134,55 +133,53 @@ impl Scene {
 
 #[test]
 fn each_filter_shows_what_it_means_and_nothing_else() {
-    live(|| {
-        let mut scene = Scene::set();
-        // Older than the tracers: its owner is to be found out afterwards. The other one is younger.
-        scene.clients[0].connect();
-        let everything =
-            Tracer::start(&["--netns", &netns(&scene.lab.left), "--netns", &netns(&scene.lab.right)]);
-        let cases = scene.cases();
-        let tracers: Vec<Tracer> = cases
-            .iter()
-            .map(|case| Tracer::start(&case.args.iter().map(String::as_str).collect::<Vec<_>>()))
-            .collect();
-        scene.clients[1].connect();
-        let servers: Vec<TcpStream> =
-            scene.listeners.iter().map(|listener| listener.accept().unwrap().0).collect();
-        let _troubles = [scene.lab.left.unreachable().unwrap(), scene.lab.right.unreachable().unwrap()];
-        scene.clients.iter_mut().for_each(Client::write);
-        servers.iter().for_each(|mut server| server.write_all(b"hello").unwrap());
+    require_lab!();
+    let mut scene = Scene::set();
+    // Older than the tracers: its owner is to be found out afterwards. The other one is younger.
+    scene.clients[0].connect();
+    let everything =
+        Tracer::start(&["--netns", &netns(&scene.lab.left), "--netns", &netns(&scene.lab.right)]);
+    let cases = scene.cases();
+    let tracers: Vec<Tracer> = cases
+        .iter()
+        .map(|case| Tracer::start(&case.args.iter().map(String::as_str).collect::<Vec<_>>()))
+        .collect();
+    scene.clients[1].connect();
+    let servers: Vec<TcpStream> =
+        scene.listeners.iter().map(|listener| listener.accept().unwrap().0).collect();
+    let _troubles = [scene.lab.left.unreachable().unwrap(), scene.lab.right.unreachable().unwrap()];
+    scene.clients.iter_mut().for_each(Client::write);
+    servers.iter().for_each(|mut server| server.write_all(b"hello").unwrap());
 
-        everything.wait_until("a probe and two RTOs of each flow", |events| {
-            let keys = keys(events);
-            ALL.iter()
-                .all(|flow| keys.iter().any(|(name, _, retransmits, _)| name == flow && *retransmits >= 2))
-        });
-        let certain = keys(&everything.events());
-        let outcomes: Vec<_> = tracers.into_iter().map(Tracer::finish).collect();
-        let everything = everything.finish();
-        everything.assert_clean();
-        let possible = keys(&everything.events);
-        for ty in ["tlp", "rto"] {
-            assert!(certain.iter().any(|key| key.1 == ty), "{certain:?}");
-        }
-
-        for (case, outcome) in cases.iter().zip(&outcomes) {
-            outcome.assert_clean();
-            let shown = keys(&outcome.events);
-            let must: BTreeSet<_> = certain.iter().filter(|key| case.means(key)).cloned().collect();
-            let may: BTreeSet<_> = possible.iter().filter(|key| case.means(key)).cloned().collect();
-            let missing: Vec<_> = must.difference(&shown).collect();
-            let extra: Vec<_> = shown.difference(&may).collect();
-            assert!(missing.is_empty(), "{:?} did not show {missing:?}", case.args);
-            assert!(extra.is_empty(), "{:?} showed {extra:?}", case.args);
-            let alien = outcome
-                .events
-                .iter()
-                .find(|event| !event["flow"].is_null() && !case.flows.contains(&name_of(event)));
-            assert_eq!(alien, None, "{:?}", case.args);
-        }
-        check_owners(&scene, &everything.events);
+    everything.wait_until("a probe and two RTOs of each flow", |events| {
+        let keys = keys(events);
+        ALL.iter().all(|flow| keys.iter().any(|(name, _, retransmits, _)| name == flow && *retransmits >= 2))
     });
+    let certain = keys(&everything.events());
+    let outcomes: Vec<_> = tracers.into_iter().map(Tracer::finish).collect();
+    let everything = everything.finish();
+    everything.assert_clean();
+    let possible = keys(&everything.events);
+    for ty in ["tlp", "rto"] {
+        assert!(certain.iter().any(|key| key.1 == ty), "{certain:?}");
+    }
+
+    for (case, outcome) in cases.iter().zip(&outcomes) {
+        outcome.assert_clean();
+        let shown = keys(&outcome.events);
+        let must: BTreeSet<_> = certain.iter().filter(|key| case.means(key)).cloned().collect();
+        let may: BTreeSet<_> = possible.iter().filter(|key| case.means(key)).cloned().collect();
+        let missing: Vec<_> = must.difference(&shown).collect();
+        let extra: Vec<_> = shown.difference(&may).collect();
+        assert!(missing.is_empty(), "{:?} did not show {missing:?}", case.args);
+        assert!(extra.is_empty(), "{:?} showed {extra:?}", case.args);
+        let alien = outcome
+            .events
+            .iter()
+            .find(|event| !event["flow"].is_null() && !case.flows.contains(&name_of(event)));
+        assert_eq!(alien, None, "{:?}", case.args);
+    }
+    check_owners(&scene, &everything.events);
 }
 
 fn check_owners(scene: &Scene, events: &[Value]) {

@@ -11,7 +11,6 @@ use xtask::lab::{
 };
 
 use crate::{
-    live::live,
     tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
     truth::{to_ms, watch_ladders},
 };
@@ -60,96 +59,88 @@ fn check_syns(tracer: &Tracer, sockets: &[TcpStream], rungs: u8) -> Vec<Vec<u64>
 
 #[test]
 fn syns_into_the_void_end_in_a_connect_timeout() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        lab.left.sysctl("net.ipv4.tcp_syn_retries", "1").unwrap();
-        // Linux 6.5 repeats the first ones every second; here one of them, then a doubled one.
-        let linear = lab.left.sysctl("net.ipv4.tcp_syn_linear_timeouts", "1").is_ok();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
-        let sockets = call_nobody(&lab);
-        let expected = if linear { vec![1000, 1000] } else { vec![1000] };
-        for rtos in check_syns(&tracer, &sockets, expected.len() as u8) {
-            assert_eq!(rtos, expected);
-        }
-        for (socket, family) in sockets.iter().zip(BOTH) {
-            socket::await_info(socket, PATIENCE, |info| info.state == socket::CLOSE).unwrap();
-            assert_eq!(socket.pending_error().unwrap(), Some(libc::ETIMEDOUT));
-            let cookie = socket.cookie().unwrap();
-            let closed =
-                tracer.wait_for("closed", |event| event["event"] == "closed" && is_of(event, cookie));
-            assert_eq!(closed["cause"], "connect_timeout", "{closed}");
-            assert_eq!(
-                (&closed["who"], &closed["error"]),
-                (&"kernel".into(), &"ETIMEDOUT".into()),
-                "{closed}"
-            );
-            assert_eq!(closed["knob"], "tcp_syn_retries", "{closed}");
-            assert_eq!(number(&closed, "retransmissions"), expected.len() as u64, "{closed}");
-            assert_eq!(closed["flow"]["raddr"], VOID.of(family).to_string(), "{closed}");
-        }
-        let outcome = tracer.finish();
-        outcome.assert_clean();
-        let repeated = lab.left.counters().unwrap().get("TCPSynRetrans");
-        assert_eq!(outcome.retransmits().len() as u64, repeated, "TCPSynRetrans");
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    lab.left.sysctl("net.ipv4.tcp_syn_retries", "1").unwrap();
+    // Linux 6.5 repeats the first ones every second; here one of them, then a doubled one.
+    let linear = lab.left.sysctl("net.ipv4.tcp_syn_linear_timeouts", "1").is_ok();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
+    let sockets = call_nobody(&lab);
+    let expected = if linear { vec![1000, 1000] } else { vec![1000] };
+    for rtos in check_syns(&tracer, &sockets, expected.len() as u8) {
+        assert_eq!(rtos, expected);
+    }
+    for (socket, family) in sockets.iter().zip(BOTH) {
+        socket::await_info(socket, PATIENCE, |info| info.state == socket::CLOSE).unwrap();
+        assert_eq!(socket.pending_error().unwrap(), Some(libc::ETIMEDOUT));
+        let cookie = socket.cookie().unwrap();
+        let closed = tracer.wait_for("closed", |event| event["event"] == "closed" && is_of(event, cookie));
+        assert_eq!(closed["cause"], "connect_timeout", "{closed}");
+        assert_eq!((&closed["who"], &closed["error"]), (&"kernel".into(), &"ETIMEDOUT".into()), "{closed}");
+        assert_eq!(closed["knob"], "tcp_syn_retries", "{closed}");
+        assert_eq!(number(&closed, "retransmissions"), expected.len() as u64, "{closed}");
+        assert_eq!(closed["flow"]["raddr"], VOID.of(family).to_string(), "{closed}");
+    }
+    let outcome = tracer.finish();
+    outcome.assert_clean();
+    let repeated = lab.left.counters().unwrap().get("TCPSynRetrans");
+    assert_eq!(outcome.retransmits().len() as u64, repeated, "TCPSynRetrans");
 }
 
 #[test]
 fn the_linear_phase_of_syns_is_told_as_it_is() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let linear: u64 =
-            lab.left.read_sysctl("net.ipv4.tcp_syn_linear_timeouts").map_or(0, |text| text.parse().unwrap());
-        let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
-        let sockets = call_nobody(&lab);
-        for rtos in check_syns(&tracer, &sockets, 4) {
-            let expected: Vec<u64> = (0..4_u64).map(|n| 1000 << n.saturating_sub(linear)).collect();
-            assert_eq!(rtos, expected, "tcp_syn_linear_timeouts = {linear}");
-        }
-        tracer.finish().assert_clean();
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let linear: u64 =
+        lab.left.read_sysctl("net.ipv4.tcp_syn_linear_timeouts").map_or(0, |text| text.parse().unwrap());
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
+    let sockets = call_nobody(&lab);
+    for rtos in check_syns(&tracer, &sockets, 4) {
+        let expected: Vec<u64> = (0..4_u64).map(|n| 1000 << n.saturating_sub(linear)).collect();
+        assert_eq!(rtos, expected, "tcp_syn_linear_timeouts = {linear}");
+    }
+    tracer.finish().assert_clean();
 }
 
 #[test]
 fn lost_synacks_are_told_on_the_server() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let tracer = Tracer::start(&["--netns", &netns(&lab.right)]);
-        let _trouble = lab.left.on_arrival(&Packets::all().syn_ack(), Fate::Vanish).unwrap();
-        let listeners = BOTH.map(|family| lab.listen(family, 0).unwrap());
-        let clients: Vec<TcpStream> = BOTH
-            .into_iter()
-            .zip(&listeners)
-            .map(|(family, listener)| {
-                let socket = lab.left.run(|| socket::unconnected(family)).unwrap();
-                socket::start_connect(&socket, listener.local_addr().unwrap()).unwrap();
-                socket
-            })
-            .collect();
-        for (family, (listener, client)) in BOTH.into_iter().zip(listeners.iter().zip(&clients)) {
-            let port = listener.local_addr().unwrap().port();
-            let of_this = |event: &Value| event["event"] == "retransmit" && event["flow"]["lport"] == port;
-            let events = tracer.wait_for_many("retransmit", 3, of_this);
-            for event in &events {
-                assert_eq!((&event["type"], &event["certain"]), (&"synack".into(), &true.into()), "{event}");
-                assert_eq!((number(event, "segs"), number(event, "bytes")), (1, 0), "{event}");
-                let flow = &event["flow"];
-                assert_eq!(flow["laddr"], RIGHT.of(family).to_string(), "{event}");
-                assert_eq!(flow["raddr"], LEFT.of(family).to_string(), "{event}");
-                assert_eq!(flow["rport"], client.local_addr().unwrap().port(), "{event}");
-                assert_eq!(flow["pid"], getpid().as_raw(), "the listener's owner: {event}");
-            }
-            // Both the request's timer and the client's repeated SYN bring one about; the timer starts at one second.
-            let by_timer = events.iter().find(|event| event["rto_ms"].is_u64());
-            if let Some(event) = by_timer {
-                assert_eq!(number(event, "rto_ms"), 1000 << number(event, "backoff"), "{event}");
-            }
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let tracer = Tracer::start(&["--netns", &netns(&lab.right)]);
+    let _trouble = lab.left.on_arrival(&Packets::all().syn_ack(), Fate::Vanish).unwrap();
+    let listeners = BOTH.map(|family| lab.listen(family, 0).unwrap());
+    let clients: Vec<TcpStream> = BOTH
+        .into_iter()
+        .zip(&listeners)
+        .map(|(family, listener)| {
+            let socket = lab.left.run(|| socket::unconnected(family)).unwrap();
+            socket::start_connect(&socket, listener.local_addr().unwrap()).unwrap();
+            socket
+        })
+        .collect();
+    for (family, (listener, client)) in BOTH.into_iter().zip(listeners.iter().zip(&clients)) {
+        let port = listener.local_addr().unwrap().port();
+        let of_this = |event: &Value| event["event"] == "retransmit" && event["flow"]["lport"] == port;
+        let events = tracer.wait_for_many("retransmit", 3, of_this);
+        for event in &events {
+            assert_eq!((&event["type"], &event["certain"]), (&"synack".into(), &true.into()), "{event}");
+            assert_eq!((number(event, "segs"), number(event, "bytes")), (1, 0), "{event}");
+            let flow = &event["flow"];
+            assert_eq!(flow["laddr"], RIGHT.of(family).to_string(), "{event}");
+            assert_eq!(flow["raddr"], LEFT.of(family).to_string(), "{event}");
+            assert_eq!(flow["rport"], client.local_addr().unwrap().port(), "{event}");
+            assert_eq!(flow["pid"], getpid().as_raw(), "the listener's owner: {event}");
         }
-        let earlier = lab.right.counters().unwrap().get("RetransSegs");
-        let outcome = tracer.finish();
-        let later = lab.right.counters().unwrap().get("RetransSegs");
-        outcome.assert_clean();
-        let told = outcome.retransmits().len() as u64;
-        assert!((earlier..=later).contains(&told), "{told} told, RetransSegs was {earlier}, then {later}");
-    });
+        // Both the request's timer and the client's repeated SYN bring one about; the timer starts at one second.
+        let by_timer = events.iter().find(|event| event["rto_ms"].is_u64());
+        if let Some(event) = by_timer {
+            assert_eq!(number(event, "rto_ms"), 1000 << number(event, "backoff"), "{event}");
+        }
+    }
+    let earlier = lab.right.counters().unwrap().get("RetransSegs");
+    let outcome = tracer.finish();
+    let later = lab.right.counters().unwrap().get("RetransSegs");
+    outcome.assert_clean();
+    let told = outcome.retransmits().len() as u64;
+    assert!((earlier..=later).contains(&told), "{told} told, RetransSegs was {earlier}, then {later}");
 }

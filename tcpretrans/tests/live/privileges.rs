@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use xtask::lab::Lab;
 
 use crate::{
-    live::live,
     storm::Storm,
     tracer::{PROGRAM, Tracer, is_type, netns},
 };
@@ -30,33 +29,31 @@ fn public_copy() -> (TempDir, PathBuf) {
 
 #[test]
 fn nobody_is_told_what_is_missing() {
-    live(|| {
-        let (_dir, program) = public_copy();
-        for args in [&["--duration", "1s"][..], &["doctor"]] {
-            let output = Command::new(&program).args(args).uid(NOBODY).gid(NOBODY).output().unwrap();
-            let said = [output.stdout, output.stderr].concat();
-            let said = String::from_utf8_lossy(&said).into_owned();
-            assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
-            for word in ["root", "CAP_BPF", "CAP_PERFMON"] {
-                assert!(said.contains(word), "{args:?} does not name {word}: {said}");
-            }
+    require_lab!();
+    let (_dir, program) = public_copy();
+    for args in [&["--duration", "1s"][..], &["doctor"]] {
+        let output = Command::new(&program).args(args).uid(NOBODY).gid(NOBODY).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        for word in ["root", "CAP_BPF", "CAP_PERFMON"] {
+            assert!(said.contains(word), "{args:?} does not name {word}: {said}");
         }
-    });
+    }
 }
 
 #[test]
 fn the_capabilities_that_the_message_names_suffice() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let mut storm = Storm::gather(&lab, 1);
-        let (_dir, program) = public_copy();
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid", &NOBODY.to_string(), "--regid", &NOBODY.to_string(), "--clear-groups"]);
-        command.args(["--inh-caps", "-all,+bpf,+perfmon", "--ambient-caps", "-all,+bpf,+perfmon"]);
-        command.arg(&program).args(["--netns", &netns(&lab.left)]);
-        let tracer = Tracer::launch(command);
-        storm.break_out(&lab);
-        tracer.wait_for("rto", |event| is_type(event, "rto"));
-        tracer.finish().assert_clean();
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let mut storm = Storm::gather(&lab, 1);
+    let (_dir, program) = public_copy();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &NOBODY.to_string(), "--regid", &NOBODY.to_string(), "--clear-groups"]);
+    command.args(["--inh-caps", "-all,+bpf,+perfmon", "--ambient-caps", "-all,+bpf,+perfmon"]);
+    command.arg(&program).args(["--netns", &netns(&lab.left)]);
+    let tracer = Tracer::launch(command);
+    storm.break_out(&lab);
+    tracer.wait_for("rto", |event| is_type(event, "rto"));
+    tracer.finish().assert_clean();
 }

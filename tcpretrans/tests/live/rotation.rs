@@ -10,7 +10,6 @@ use xtask::lab::Lab;
 
 use crate::{
     file_log::{read_log, times},
-    live::live,
     storm::Storm,
     tracer::{Tracer, is_type, netns},
 };
@@ -38,40 +37,39 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn files_stay_small_few_and_complete() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("log.jsonl");
-        let mut storm = Storm::gather(&lab, 60);
-        let tracer = Tracer::start(
-            &[
-                &["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()][..],
-                &["--rotate-size", &SIZE.to_string(), "--rotate-keep", &KEEP.to_string()],
-            ]
-            .concat(),
-        );
-        storm.break_out(&lab);
-        // Each line is some hundred bytes or more: many times the size that is kept.
-        tracer.wait_for_many("rto", 240, |event| is_type(event, "rto"));
-        let outcome = tracer.finish();
-        outcome.assert_clean();
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    let mut storm = Storm::gather(&lab, 60);
+    let tracer = Tracer::start(
+        &[
+            &["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()][..],
+            &["--rotate-size", &SIZE.to_string(), "--rotate-keep", &KEEP.to_string()],
+        ]
+        .concat(),
+    );
+    storm.break_out(&lab);
+    // Each line is some hundred bytes or more: many times the size that is kept.
+    tracer.wait_for_many("rto", 240, |event| is_type(event, "rto"));
+    let outcome = tracer.finish();
+    outcome.assert_clean();
 
-        let files = files(dir.path());
-        assert_eq!(files.len(), KEEP + 1, "{KEEP} old ones and the newest: {files:?}");
-        assert_eq!(files.last(), Some(&log), "the newest has the log's own name");
-        let mut logged = Vec::new();
-        for file in &files {
-            let events = read_log(file);
-            let size = fs::metadata(file).unwrap().len();
-            let longest = fs::read_to_string(file).unwrap().lines().map(str::len).max().unwrap() as u64;
-            assert!(size <= SIZE + longest, "{file:?} has {size} bytes");
-            let starts = events.iter().filter(|event| event["event"] == "start").count();
-            assert_eq!(starts, 1, "{file:?}");
-            logged.extend(times(&events));
-        }
-        assert_eq!(read_log(&log).last().unwrap()["event"], "end");
-        let all = times(&outcome.events);
-        assert!(all.ends_with(&logged), "the files have the latest events, in order and without a gap");
-        assert!(logged.len() < all.len(), "older files are gone");
-    });
+    let files = files(dir.path());
+    assert_eq!(files.len(), KEEP + 1, "{KEEP} old ones and the newest: {files:?}");
+    assert_eq!(files.last(), Some(&log), "the newest has the log's own name");
+    let mut logged = Vec::new();
+    for file in &files {
+        let events = read_log(file);
+        let size = fs::metadata(file).unwrap().len();
+        let longest = fs::read_to_string(file).unwrap().lines().map(str::len).max().unwrap() as u64;
+        assert!(size <= SIZE + longest, "{file:?} has {size} bytes");
+        let starts = events.iter().filter(|event| event["event"] == "start").count();
+        assert_eq!(starts, 1, "{file:?}");
+        logged.extend(times(&events));
+    }
+    assert_eq!(read_log(&log).last().unwrap()["event"], "end");
+    let all = times(&outcome.events);
+    assert!(all.ends_with(&logged), "the files have the latest events, in order and without a gap");
+    assert!(logged.len() < all.len(), "older files are gone");
 }

@@ -17,7 +17,6 @@ use nix::{
 use xtask::lab::{LEFT, Lab, RIGHT};
 
 use crate::{
-    live::live,
     storm::Storm,
     tracer::{PATIENCE, command, netns},
 };
@@ -103,36 +102,33 @@ fn check_lines(text: &str) {
 
 #[test]
 fn plain_text_into_a_pipe() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let (read, written) = nix::unistd::pipe().unwrap();
-        let mut command = command(&["--netns", &netns(&lab.left)]);
-        command.stdout(Stdio::from(written));
-        let text = trace(&lab, command, collect(read));
-        check_lines(&text);
-        assert!(text.contains(&format!("{}:", LEFT.v4)), "both ends, where width is no matter: {text}");
-        assert!(!text.contains('\u{1b}'), "{text:?}");
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let (read, written) = nix::unistd::pipe().unwrap();
+    let mut command = command(&["--netns", &netns(&lab.left)]);
+    command.stdout(Stdio::from(written));
+    let text = trace(&lab, command, collect(read));
+    check_lines(&text);
+    assert!(text.contains(&format!("{}:", LEFT.v4)), "both ends, where width is no matter: {text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
 #[test]
 fn colours_within_the_width_of_a_terminal() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let text = trace_on_terminal(&lab, false);
-        assert!(text.contains('\u{1b}'), "{text:?}");
-        let text = plain(&text);
-        check_lines(&text);
-        assert!(text.lines().all(|line| line.chars().count() <= 100), "fits 100 columns: {text}");
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let text = trace_on_terminal(&lab, false);
+    assert!(text.contains('\u{1b}'), "{text:?}");
+    let text = plain(&text);
+    check_lines(&text);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "fits 100 columns: {text}");
 }
 
 #[test]
 fn no_colours_where_they_are_not_wanted() {
-    live(|| {
-        let lab = Lab::new().unwrap();
-        let text = trace_on_terminal(&lab, true);
-        assert!(!text.contains('\u{1b}'), "{text:?}");
-        check_lines(&text);
-    });
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let text = trace_on_terminal(&lab, true);
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    check_lines(&text);
 }

@@ -184,7 +184,10 @@ impl Tracer {
             let left = PATIENCE.saturating_sub(start.elapsed());
             if seen.1 || left.is_zero() {
                 let why = if seen.1 { "the tracer's output ended" } else { "time is up" };
-                panic!("waited for {what}: {why}.\nstderr: {}\nevents: {}", self.stderr(), digest(&seen.0));
+                let digest = digest(&seen.0);
+                // The reader needs the lock.
+                drop(seen);
+                panic!("waited for {what}: {why}.\nstderr: {}\nevents: {digest}", self.stderr());
             }
             seen = self.lines.grown.wait_timeout(seen, left.min(Duration::from_millis(200))).unwrap().0;
         }

@@ -201,8 +201,15 @@ impl Correlator {
     fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
         let kernel = self.config.kernel();
         let warn_at = self.config.warn_at;
-        let state = self.flow_state(id, record, owner);
         let sock = &record.sock;
+        // The programs were attached first: its latest timeout may have been told already.
+        let told = |state: &mut FlowState| {
+            state.episode.is_some() && state.last_retransmits == Some(sock.icsk_retransmits)
+        };
+        if self.flows.get_mut(id).is_some_and(told) {
+            return;
+        }
+        let state = self.flow_state(id, record, owner);
         state.last_retransmits = Some(sock.icsk_retransmits);
         fins::learn_from_state(state, record);
         let deadline = deadline::of_seed(record, kernel);

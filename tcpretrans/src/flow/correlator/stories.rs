@@ -1,5 +1,7 @@
 //! Whole lives of flows, told record by record.
 
+mod seeded;
+
 use proptest::prelude::*;
 use tcpretrans_ebpf::{Kind, Record, tcp_state::*};
 

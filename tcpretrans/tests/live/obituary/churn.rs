@@ -23,7 +23,6 @@ use xtask::lab::{
     socket::{self, Options},
 };
 
-use crate::live::live;
 use crate::tracer::{PATIENCE, command, netns};
 
 /// Of each: how many a round has. Ten in all.
@@ -169,38 +168,36 @@ fn expected(connections: u64, shares: &[(&str, u64)]) -> BTreeMap<String, u64> {
 
 #[test]
 fn a_hundred_thousand_connections_leave_nothing_behind() {
-    live(|| {
-        const CONNECTIONS: u64 = 100_000;
-        let expected = expected(
-            CONNECTIONS,
-            &[
-                ("closed_by_local", PLAIN),
-                ("closed_by_peer", PLAIN),
-                ("reset_by_local", RESET),
-                ("reset_by_peer", RESET),
-                ("connect_refused", REFUSED),
-                ("connect_abandoned", ABANDONED),
-            ],
-        );
-        let (causes, end) = trace_churn(CONNECTIONS, &["--all-closes"], expected.values().sum());
-        check(&causes, &end, &expected);
-    });
+    require_lab!();
+    const CONNECTIONS: u64 = 100_000;
+    let expected = expected(
+        CONNECTIONS,
+        &[
+            ("closed_by_local", PLAIN),
+            ("closed_by_peer", PLAIN),
+            ("reset_by_local", RESET),
+            ("reset_by_peer", RESET),
+            ("connect_refused", REFUSED),
+            ("connect_abandoned", ABANDONED),
+        ],
+    );
+    let (causes, end) = trace_churn(CONNECTIONS, &["--all-closes"], expected.values().sum());
+    check(&causes, &end, &expected);
 }
 
 #[test]
 fn untroubled_connections_in_between_are_not_told_of() {
-    live(|| {
-        const CONNECTIONS: u64 = 10_000;
-        let expected = expected(
-            CONNECTIONS,
-            &[
-                ("reset_by_local", RESET),
-                ("reset_by_peer", RESET),
-                ("connect_refused", REFUSED),
-                ("connect_abandoned", ABANDONED),
-            ],
-        );
-        let (causes, end) = trace_churn(CONNECTIONS, &[], expected.values().sum());
-        check(&causes, &end, &expected);
-    });
+    require_lab!();
+    const CONNECTIONS: u64 = 10_000;
+    let expected = expected(
+        CONNECTIONS,
+        &[
+            ("reset_by_local", RESET),
+            ("reset_by_peer", RESET),
+            ("connect_refused", REFUSED),
+            ("connect_abandoned", ABANDONED),
+        ],
+    );
+    let (causes, end) = trace_churn(CONNECTIONS, &[], expected.values().sum());
+    check(&causes, &end, &expected);
 }

@@ -13,7 +13,6 @@ use xtask::lab::{
 };
 
 use super::expected::{Ending, Scene, await_death, await_rtos, call, pause, this_process};
-use crate::live::live;
 use crate::tracer::number;
 
 const BOTH: [Family; 2] = [Family::V4, Family::V6];
@@ -39,71 +38,67 @@ fn into_the_void(prepare: impl Fn(TcpStream) -> TcpStream + Sync, ending: &Endin
 
 #[test]
 fn tcp_syn_retries_is_used_up() {
-    live(|| {
-        into_the_void(
-            |socket| socket,
-            &Ending {
-                cause: "connect_timeout",
-                who: Some("kernel"),
-                knob: Some("tcp_syn_retries"),
-                error: Some("ETIMEDOUT"),
-                note: &["no answer to 2 SYNs in 3.", "(tcp_syn_retries=1)"],
-            },
-        );
-    });
+    require_lab!();
+    into_the_void(
+        |socket| socket,
+        &Ending {
+            cause: "connect_timeout",
+            who: Some("kernel"),
+            knob: Some("tcp_syn_retries"),
+            error: Some("ETIMEDOUT"),
+            note: &["no answer to 2 SYNs in 3.", "(tcp_syn_retries=1)"],
+        },
+    );
 }
 
 #[test]
 fn tcp_syncnt_is_used_up() {
-    live(|| {
-        into_the_void(
-            |socket| socket.syn_count(1).unwrap(),
-            &Ending {
-                cause: "connect_timeout",
-                who: Some("kernel"),
-                knob: Some("TCP_SYNCNT"),
-                error: Some("ETIMEDOUT"),
-                note: &["no answer to 2 SYNs in 3.", "(TCP_SYNCNT=1)"],
-            },
-        );
-    });
+    require_lab!();
+    into_the_void(
+        |socket| socket.syn_count(1).unwrap(),
+        &Ending {
+            cause: "connect_timeout",
+            who: Some("kernel"),
+            knob: Some("TCP_SYNCNT"),
+            error: Some("ETIMEDOUT"),
+            note: &["no answer to 2 SYNs in 3.", "(TCP_SYNCNT=1)"],
+        },
+    );
 }
 
 #[test]
 fn connect_ends_with_tcp_user_timeout() {
-    live(|| {
-        into_the_void(
-            |socket| socket.syn_count(6).unwrap().user_timeout(Duration::from_millis(1200)).unwrap(),
-            &Ending {
-                cause: "connect_timeout",
-                who: Some("kernel"),
-                knob: Some("TCP_USER_TIMEOUT"),
-                error: Some("ETIMEDOUT"),
-                note: &["no answer to 2 SYNs", "(TCP_USER_TIMEOUT=1200 ms)"],
-            },
-        );
-    });
+    require_lab!();
+    into_the_void(
+        |socket| socket.syn_count(6).unwrap().user_timeout(Duration::from_millis(1200)).unwrap(),
+        &Ending {
+            cause: "connect_timeout",
+            who: Some("kernel"),
+            knob: Some("TCP_USER_TIMEOUT"),
+            error: Some("ETIMEDOUT"),
+            note: &["no answer to 2 SYNs", "(TCP_USER_TIMEOUT=1200 ms)"],
+        },
+    );
 }
 
 #[test]
 fn nobody_listens() {
-    live(|| {
-        let scene = Scene::new();
-        for family in BOTH {
-            let socket = call(&scene.lab, SocketAddr::new(RIGHT.of(family), 9), |socket| socket);
-            let id = socket.cookie().unwrap();
-            await_death(&socket);
-            Ending {
-                cause: "connect_refused",
-                who: Some("peer"),
-                knob: None,
-                error: Some("ECONNREFUSED"),
-                note: &["refused", "RST"],
-            }
-            .check_with(&scene.end_of(id), &socket);
+    require_lab!();
+    let scene = Scene::new();
+    for family in BOTH {
+        let socket = call(&scene.lab, SocketAddr::new(RIGHT.of(family), 9), |socket| socket);
+        let id = socket.cookie().unwrap();
+        await_death(&socket);
+        Ending {
+            cause: "connect_refused",
+            who: Some("peer"),
+            knob: None,
+            error: Some("ECONNREFUSED"),
+            note: &["refused", "RST"],
         }
-        scene.finish();
-    });
+        .check_with(&scene.end_of(id), &socket);
+    }
+    scene.finish();
 }
 
 fn abandoned(note: &[&str], wait: impl FnOnce(&TcpStream)) -> Value {
@@ -127,39 +122,33 @@ fn abandoned(note: &[&str], wait: impl FnOnce(&TcpStream)) -> Value {
 
 #[test]
 fn an_application_gives_up_before_the_first_retransmission_of_its_syn() {
-    live(|| {
-        let who = format!("the application {} gave up connecting after 3", this_process());
-        let closed = abandoned(
-            &[
-                &who,
-                "with 1 SYN unanswered: it did not wait for the first retransmission, which comes after 1.0 s",
-                "; TCP itself would have tried until ",
-                " UTC",
-            ],
-            |_| pause(300),
-        );
-        let hung_up = &closed["hung_up"];
-        assert_eq!(
-            (&hung_up["into_backoff_ms"], number(hung_up, "rto_ms")),
-            (&Value::Null, 1000),
-            "{closed}"
-        );
-        assert_eq!(number(hung_up, "waited_ms"), number(&closed, "lifetime_ms"), "{closed}");
-    });
+    require_lab!();
+    let who = format!("the application {} gave up connecting after 3", this_process());
+    let closed = abandoned(
+        &[
+            &who,
+            "with 1 SYN unanswered: it did not wait for the first retransmission, which comes after 1.0 s",
+            "; TCP itself would have tried until ",
+            " UTC",
+        ],
+        |_| pause(300),
+    );
+    let hung_up = &closed["hung_up"];
+    assert_eq!((&hung_up["into_backoff_ms"], number(hung_up, "rto_ms")), (&Value::Null, 1000), "{closed}");
+    assert_eq!(number(hung_up, "waited_ms"), number(&closed, "lifetime_ms"), "{closed}");
 }
 
 #[test]
 fn an_application_gives_up_after_a_retransmission_of_its_syn() {
-    live(|| {
-        let closed = abandoned(&["with 2 SYNs unanswered; TCP itself would have tried until "], |socket| {
-            await_rtos(socket, 1);
-            pause(200);
-        });
-        let hung_up = &closed["hung_up"];
-        assert_eq!(number(hung_up, "retransmits"), 1, "{closed}");
-        assert!((200..900).contains(&number(hung_up, "into_backoff_ms")), "{closed}");
-        assert_eq!(hung_up["would_have_tried_until"], closed["predicted_at"], "{closed}");
+    require_lab!();
+    let closed = abandoned(&["with 2 SYNs unanswered; TCP itself would have tried until "], |socket| {
+        await_rtos(socket, 1);
+        pause(200);
     });
+    let hung_up = &closed["hung_up"];
+    assert_eq!(number(hung_up, "retransmits"), 1, "{closed}");
+    assert!((200..900).contains(&number(hung_up, "into_backoff_ms")), "{closed}");
+    assert_eq!(hung_up["would_have_tried_until"], closed["predicted_at"], "{closed}");
 }
 
 /// What ICMP says to a SYN ends connect() at once.
@@ -184,99 +173,88 @@ fn refused_by_the_network(fate: Fate, errors: [&str; 2]) {
 
 #[test]
 fn host_unreachable() {
-    live(|| {
-        refused_by_the_network(Fate::HostUnreachable, ["EHOSTUNREACH", "EHOSTUNREACH"]);
-    });
+    require_lab!();
+    refused_by_the_network(Fate::HostUnreachable, ["EHOSTUNREACH", "EHOSTUNREACH"]);
 }
 
 #[test]
 fn port_unreachable() {
-    live(|| {
-        refused_by_the_network(Fate::PortUnreachable, ["ECONNREFUSED", "ECONNREFUSED"]);
-    });
+    require_lab!();
+    refused_by_the_network(Fate::PortUnreachable, ["ECONNREFUSED", "ECONNREFUSED"]);
 }
 
 #[test]
 fn administratively_prohibited() {
-    live(|| {
-        refused_by_the_network(Fate::Prohibited, ["EHOSTUNREACH", "EACCES"]);
-    });
+    require_lab!();
+    refused_by_the_network(Fate::Prohibited, ["EHOSTUNREACH", "EACCES"]);
 }
 
 #[test]
 fn network_unreachable() {
-    live(|| {
-        refused_by_the_network(Fate::NetUnreachable, ["ENETUNREACH", "ENETUNREACH"]);
-    });
+    require_lab!();
+    refused_by_the_network(Fate::NetUnreachable, ["ENETUNREACH", "ENETUNREACH"]);
 }
 
 #[test]
 fn icmp_after_all_syns_were_sent_is_no_timeout() {
-    live(|| {
-        let scene = Scene::new();
-        scene.lab.left.sysctl("net.ipv4.tcp_syn_retries", "1").unwrap();
-        let _ = scene.lab.left.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0");
-        let to = SocketAddr::new(RIGHT.of(Family::V4), 9);
-        let silence = scene.lab.right.on_arrival(&Packets::all(), Fate::Vanish).unwrap();
-        let socket = call(&scene.lab, to, |socket| socket);
-        let id = socket.cookie().unwrap();
-        pause(300);
-        scene.lab.right.on_arrival(&Packets::all(), Fate::HostUnreachable).unwrap();
-        silence.heal().unwrap();
-        await_death(&socket);
-        Ending {
-            cause: "icmp_error",
-            who: Some("network"),
-            knob: None,
-            error: Some("EHOSTUNREACH"),
-            note: &["EHOSTUNREACH (No route to host)"],
-        }
-        .check_with(&scene.end_of(id), &socket);
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    scene.lab.left.sysctl("net.ipv4.tcp_syn_retries", "1").unwrap();
+    let _ = scene.lab.left.sysctl("net.ipv4.tcp_syn_linear_timeouts", "0");
+    let to = SocketAddr::new(RIGHT.of(Family::V4), 9);
+    let silence = scene.lab.right.on_arrival(&Packets::all(), Fate::Vanish).unwrap();
+    let socket = call(&scene.lab, to, |socket| socket);
+    let id = socket.cookie().unwrap();
+    pause(300);
+    scene.lab.right.on_arrival(&Packets::all(), Fate::HostUnreachable).unwrap();
+    silence.heal().unwrap();
+    await_death(&socket);
+    Ending {
+        cause: "icmp_error",
+        who: Some("network"),
+        knob: None,
+        error: Some("EHOSTUNREACH"),
+        note: &["EHOSTUNREACH (No route to host)"],
+    }
+    .check_with(&scene.end_of(id), &socket);
+    scene.finish();
 }
 
 #[test]
 fn a_socket_that_calls_again_has_another_life() {
-    live(|| {
-        let scene = Scene::new();
-        let socket = call(&scene.lab, SocketAddr::new(RIGHT.of(Family::V4), 9), |socket| socket);
-        await_death(&socket);
-        assert_eq!(socket.pending_error().unwrap(), Some(libc::ECONNREFUSED));
-        // The first call after a failure only says that there was one (inet_stream_connect).
-        start_connect(&socket, nobody(Family::V4)).unwrap_err();
-        start_connect(&socket, nobody(Family::V4)).unwrap();
-        let id = format!("{:x}", socket.cookie().unwrap());
-        drop(socket);
-        let of_this = |event: &Value| event["event"] == "closed" && event["flow"]["id"] == *id;
-        let causes: Vec<_> = scene
-            .tracer
-            .wait_for_many("closed", 2, of_this)
-            .iter()
-            .map(|event| event["cause"].clone())
-            .collect();
-        assert_eq!(causes, ["connect_refused", "connect_abandoned"]);
-        assert_eq!(scene.tracer.finish().end()["flows_left"], 0);
-    });
+    require_lab!();
+    let scene = Scene::new();
+    let socket = call(&scene.lab, SocketAddr::new(RIGHT.of(Family::V4), 9), |socket| socket);
+    await_death(&socket);
+    assert_eq!(socket.pending_error().unwrap(), Some(libc::ECONNREFUSED));
+    // The first call after a failure only says that there was one (inet_stream_connect).
+    start_connect(&socket, nobody(Family::V4)).unwrap_err();
+    start_connect(&socket, nobody(Family::V4)).unwrap();
+    let id = format!("{:x}", socket.cookie().unwrap());
+    drop(socket);
+    let of_this = |event: &Value| event["event"] == "closed" && event["flow"]["id"] == *id;
+    let causes: Vec<_> =
+        scene.tracer.wait_for_many("closed", 2, of_this).iter().map(|event| event["cause"].clone()).collect();
+    assert_eq!(causes, ["connect_refused", "connect_abandoned"]);
+    assert_eq!(scene.tracer.finish().end()["flows_left"], 0);
 }
 
 #[test]
 fn a_host_that_answers_no_arp() {
-    live(|| {
-        let scene = Scene::new();
-        // In the lab's net, and without the permanent neighbour entry that the void has.
-        let to = SocketAddr::new("10.77.0.77".parse().unwrap(), 9000);
-        let socket = call(&scene.lab, to, |socket| socket);
-        let id = socket.cookie().unwrap();
-        await_death(&socket);
-        Ending {
-            cause: "icmp_error",
-            who: Some("network"),
-            knob: None,
-            error: Some("EHOSTUNREACH"),
-            note: &["nobody answered to ARP"],
-        }
-        .check_with(&scene.end_of(id), &socket);
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    // In the lab's net, and without the permanent neighbour entry that the void has.
+    let to = SocketAddr::new("10.77.0.77".parse().unwrap(), 9000);
+    let socket = call(&scene.lab, to, |socket| socket);
+    let id = socket.cookie().unwrap();
+    await_death(&socket);
+    Ending {
+        cause: "icmp_error",
+        who: Some("network"),
+        knob: None,
+        error: Some("EHOSTUNREACH"),
+        note: &["nobody answered to ARP"],
+    }
+    .check_with(&scene.end_of(id), &socket);
+    scene.finish();
 }

@@ -10,7 +10,6 @@ use xtask::lab::{
 };
 
 use super::expected::{Ending, Scene, await_death};
-use crate::live::live;
 use crate::tracer::number;
 
 fn gave_up<'a>(error: &'a str, note: &'a [&'a str]) -> Ending<'a> {
@@ -42,94 +41,86 @@ fn reported(fate: Fate, errors: [&str; 2]) {
 
 #[test]
 fn host_unreachable() {
-    live(|| {
-        reported(Fate::HostUnreachable, ["EHOSTUNREACH", "EHOSTUNREACH"]);
-    });
+    require_lab!();
+    reported(Fate::HostUnreachable, ["EHOSTUNREACH", "EHOSTUNREACH"]);
 }
 
 #[test]
 fn port_unreachable() {
-    live(|| {
-        reported(Fate::PortUnreachable, ["ECONNREFUSED", "ECONNREFUSED"]);
-    });
+    require_lab!();
+    reported(Fate::PortUnreachable, ["ECONNREFUSED", "ECONNREFUSED"]);
 }
 
 #[test]
 fn administratively_prohibited() {
-    live(|| {
-        reported(Fate::Prohibited, ["EHOSTUNREACH", "EACCES"]);
-    });
+    require_lab!();
+    reported(Fate::Prohibited, ["EHOSTUNREACH", "EACCES"]);
 }
 
 #[test]
 fn the_own_interface_goes_down() {
-    live(|| {
-        let scene = Scene::new();
-        scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
-        let Connection { client, server: _server } = scene.warm();
-        let id = client.cookie().unwrap();
-        scene.lab.right.unreachable().unwrap();
-        (&client).write_all(b"is anybody there?").unwrap();
-        scene.lab.left.unplug().unwrap();
-        await_death(&client);
-        let closed = scene.end_of(id);
-        gave_up("ENETUNREACH", &["; the network had reported ENETUNREACH (Network is unreachable)"])
-            .check_with(&closed, &client);
-        assert_eq!(number(&closed, "unacked_bytes"), 17, "{closed}");
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
+    let Connection { client, server: _server } = scene.warm();
+    let id = client.cookie().unwrap();
+    scene.lab.right.unreachable().unwrap();
+    (&client).write_all(b"is anybody there?").unwrap();
+    scene.lab.left.unplug().unwrap();
+    await_death(&client);
+    let closed = scene.end_of(id);
+    gave_up("ENETUNREACH", &["; the network had reported ENETUNREACH (Network is unreachable)"])
+        .check_with(&closed, &client);
+    assert_eq!(number(&closed, "unacked_bytes"), 17, "{closed}");
+    scene.finish();
 }
 
 #[test]
 fn the_own_interface_was_down_before_anything_was_sent() {
-    live(|| {
-        let scene = Scene::new();
-        scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
-        let Connection { client, server: _server } = scene.warm();
-        let id = client.cookie().unwrap();
-        scene.lab.left.unplug().unwrap();
-        (&client).write_all(b"is anybody there?").unwrap();
-        await_death(&client);
-        let closed = scene.end_of(id);
-        // What the sender's own IP layer refuses is not in flight: TCP probes for it, and forgets the errors.
-        gave_up("ETIMEDOUT", &["nothing left this machine, for want of a route", "17 bytes undelivered"])
-            .check_with(&closed, &client);
-        assert_eq!(number(&closed, "unsent_bytes"), 17, "{closed}");
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
+    let Connection { client, server: _server } = scene.warm();
+    let id = client.cookie().unwrap();
+    scene.lab.left.unplug().unwrap();
+    (&client).write_all(b"is anybody there?").unwrap();
+    await_death(&client);
+    let closed = scene.end_of(id);
+    // What the sender's own IP layer refuses is not in flight: TCP probes for it, and forgets the errors.
+    gave_up("ETIMEDOUT", &["nothing left this machine, for want of a route", "17 bytes undelivered"])
+        .check_with(&closed, &client);
+    assert_eq!(number(&closed, "unsent_bytes"), 17, "{closed}");
+    scene.finish();
 }
 
 #[test]
 fn the_peers_interface_goes_down() {
-    live(|| {
-        let scene = Scene::new();
-        scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
-        let Connection { client, server: _server } = scene.warm();
-        let id = client.cookie().unwrap();
-        scene.lab.right.unplug().unwrap();
-        (&client).write_all(b"is anybody there?").unwrap();
-        await_death(&client);
-        // The carrier is gone, the route is not: a blackhole.
-        gave_up("ETIMEDOUT", &["; 17 bytes undelivered (tcp_retries2=2)"])
-            .check_with(&scene.end_of(id), &client);
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
+    let Connection { client, server: _server } = scene.warm();
+    let id = client.cookie().unwrap();
+    scene.lab.right.unplug().unwrap();
+    (&client).write_all(b"is anybody there?").unwrap();
+    await_death(&client);
+    // The carrier is gone, the route is not: a blackhole.
+    gave_up("ETIMEDOUT", &["; 17 bytes undelivered (tcp_retries2=2)"]).check_with(&scene.end_of(id), &client);
+    scene.finish();
 }
 
 #[test]
 fn an_address_that_goes_away_ends_nothing() {
-    live(|| {
-        let scene = Scene::new();
-        scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
-        let Connection { client, server: _server } = scene.warm();
-        let id = client.cookie().unwrap();
-        shell::ip(&["-n", scene.lab.left.name(), "addr", "del", "10.77.0.1/24", "dev", xtask::lab::DEVICE])
-            .unwrap();
-        (&client).write_all(b"is anybody there?").unwrap();
-        await_death(&client);
-        let closed = scene.end_of(id);
-        assert_eq!(closed["cause"], "retransmit_timeout", "{closed:#}");
-        assert_eq!(closed["knob"], "tcp_retries2", "{closed:#}");
-        scene.finish();
-    });
+    require_lab!();
+    let scene = Scene::new();
+    scene.lab.left.sysctl("net.ipv4.tcp_retries2", "2").unwrap();
+    let Connection { client, server: _server } = scene.warm();
+    let id = client.cookie().unwrap();
+    shell::ip(&["-n", scene.lab.left.name(), "addr", "del", "10.77.0.1/24", "dev", xtask::lab::DEVICE])
+        .unwrap();
+    (&client).write_all(b"is anybody there?").unwrap();
+    await_death(&client);
+    let closed = scene.end_of(id);
+    assert_eq!(closed["cause"], "retransmit_timeout", "{closed:#}");
+    assert_eq!(closed["knob"], "tcp_retries2", "{closed:#}");
+    scene.finish();
 }

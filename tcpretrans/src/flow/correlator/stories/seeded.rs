@@ -1,0 +1,49 @@
+//! Flows that were in trouble before the trace began.
+
+use super::*;
+use crate::event::InBackoff;
+
+/// A story that begins with a socket in backoff: three timeouts, the first of them 1.4 s ago.
+fn in_backoff() -> Story {
+    let mut story = Story::new(ESTABLISHED);
+    story.wait_ms(10_000);
+    let sock = &mut story.record.sock;
+    (sock.icsk_retransmits, sock.icsk_backoff, sock.icsk_pending) = (3, 3, 1);
+    sock.ca_state = ca_state::LOSS;
+    sock.icsk_rto = 408;
+    sock.retrans_stamp = (story.record.mono_ns / 1_000_000 - 1400) as u32;
+    sock.timer_expires = story.record.jiffies + 200;
+    story
+}
+
+fn seeds(story: &Story) -> Vec<&InBackoff> {
+    let told = story.events.iter().filter_map(|event| match &event.what {
+        What::InBackoff(flow) => Some(&**flow),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_flow_found_in_backoff_is_told_and_goes_on_from_there() {
+    let mut story = in_backoff();
+    story.say(Kind::Seed);
+    let told = seeds(&story);
+    assert_eq!((told.len(), told[0].retransmits, told[0].rto_ms), (1, 3, 1632));
+    assert_eq!((told[0].since_ms, told[0].episode), (Some(1400), 1));
+    story.rto();
+    let event = story.retransmits()[0];
+    assert_eq!((event.retransmits, event.episode), (4, 1), "the same episode");
+}
+
+#[test]
+fn a_flow_whose_latest_timeout_is_told_already_is_not_found_again() {
+    let mut story = in_backoff();
+    story.record.sock.icsk_retransmits = 2;
+    story.rto();
+    story.say(Kind::Seed);
+    assert_eq!(seeds(&story).len(), 0);
+    story.record.sock.icsk_retransmits += 1;
+    story.say(Kind::Seed);
+    assert_eq!(seeds(&story).len(), 1, "of its fourth no event has come");
+}
