@@ -6,8 +6,8 @@ use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::Clock;
 use crate::event::{
-    Cause, Closed, Deadline, Event, Flow, FlowId, Knob, Lost, LostWhere, Observation, Recovered, RecoveredBy,
-    Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who,
+    Cause, Closed, Deadline, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Lost, LostWhere, Observation,
+    Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who,
 };
 
 /// 2026-11-22 15:04:07.123456789 UTC is 1000 s after the machine's start.
@@ -229,6 +229,20 @@ pub fn closed() -> Closed {
         killed_by: None,
         note: "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)"
             .to_owned(),
+    }
+}
+
+pub fn hung_up() -> HungUp {
+    HungUp {
+        side: HungUpSide::Peer,
+        pid: None,
+        comm: None,
+        unacked_bytes: 1448,
+        retransmits: 4,
+        into_backoff_ms: Some(3_200),
+        waited_ms: Some(140),
+        rto_ms: 3_264,
+        would_have_tried_until_ns: Some(NOW_NS + S),
     }
 }
 

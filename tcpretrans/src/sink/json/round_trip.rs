@@ -354,6 +354,18 @@ fn the_lines_have_the_documented_fields_in_their_order() {
 }
 
 #[test]
+fn a_sentence_has_its_time_in_the_line_and_not_in_the_event() {
+    let note = "closed by the peer";
+    let closed =
+        Closed { note: note.to_owned(), hung_up: Some(sample_events::hung_up()), ..sample_events::closed() };
+    let event = sample_events::event(sample_events::ipv4_flow(), What::Closed(Box::new(closed)));
+    let line = line_of(&event, &sample_events::CLOCK);
+    let until = r#""note":"closed by the peer; TCP itself would have tried until 15:04:08 UTC"}"#;
+    assert!(line.trim_end().ends_with(until), "{line}");
+    assert_eq!(decode(line.as_bytes()).unwrap(), event);
+}
+
+#[test]
 fn a_retransmission_as_users_see_it() {
     let event =
         sample_events::event(sample_events::ipv4_flow(), sample_events::retransmit(sample_events::rto()));

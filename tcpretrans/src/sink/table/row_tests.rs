@@ -94,6 +94,22 @@ fn a_close_without_a_note_has_its_cause() {
 }
 
 #[test]
+fn who_hung_up_on_a_connection_is_told_with_local_time() {
+    let closed = Closed {
+        note: "closed by the peer 3.2 s into an RTO backoff with 1,448 bytes unacknowledged".to_owned(),
+        hung_up: Some(sample::hung_up()),
+        ..sample::closed()
+    };
+    let event = sample::event(sample::ipv4_flow(), What::Closed(Box::new(closed)));
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    let line = row(&event, &Layout::piped(false, berlin), &sample::CLOCK).unwrap();
+    assert!(
+        line.ends_with("1,448 bytes unacknowledged; TCP itself would have tried until 16:04:08"),
+        "{line}"
+    );
+}
+
+#[test]
 fn colour_wraps_the_line_and_changes_nothing_in_it() {
     let layout = Layout::terminal(100, true, TimeZone::UTC);
     for event in sample::one_of_each() {
