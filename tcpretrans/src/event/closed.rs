@@ -17,7 +17,8 @@ pub struct Closed {
     pub knob: Option<Knob>,
     /// State that it left.
     pub state: u8,
-    /// Successful retransmission attempts in its life, as far as they were traced.
+    /// Successful retransmission attempts in its life, as far as they were traced; those of an episode that was on
+    /// when the trace began included.
     pub retransmissions: u32,
     /// Segments in them.
     pub segs: u32,

@@ -54,8 +54,11 @@ impl Episode {
     /// went, on the kernel's millisecond clock (microseconds with `tcp_usec_ts`).
     pub fn resume(&mut self, record: &Record) {
         let sock = &record.sock;
+        let unanswered = u32::from(sock.icsk_retransmits);
         self.only_tlp = false;
-        self.max_backoff = self.max_backoff.max(u32::from(sock.icsk_retransmits));
+        self.retransmissions = self.retransmissions.saturating_add(unanswered);
+        self.segs = self.segs.saturating_add(unanswered);
+        self.max_backoff = self.max_backoff.max(unanswered);
         self.high_seq = SeqNum(sock.snd_nxt);
         self.undo_marked |= sock.undo_marker != 0;
         if sock.retrans_stamp != 0 {

@@ -214,6 +214,10 @@ impl Correlator {
         fins::learn_from_state(state, record);
         let deadline = deadline::of_seed(record, kernel);
         state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
+        // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over.
+        let unanswered = u32::from(sock.icsk_retransmits);
+        state.retransmissions = state.retransmissions.saturating_add(unanswered);
+        state.segs = state.segs.saturating_add(unanswered);
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.resume(record);
