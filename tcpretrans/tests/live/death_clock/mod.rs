@@ -1,7 +1,7 @@
 //! The death clock against connections that really die, many kinds of them side by side.
 //!
 //! What the tracer foretold is held against the kernel's moment of CLOSE, and that moment against what the socket's
-//! owner was told and when. The table of forecast and fact is printed on every run.
+//! owner was told and when. `--nocapture` shows the table of forecast and fact.
 
 mod blackhole;
 mod changes;

@@ -1,7 +1,5 @@
 //! The table of forecast and fact, as the README shows it.
 
-use std::io::Write;
-
 /// One line.
 pub struct Row {
     pub name: &'static str,
@@ -22,7 +20,7 @@ pub struct Row {
     pub close_call: bool,
 }
 
-/// Prints it past the test harness's capture, which would show it only with `--nocapture`, or on failure.
+/// Prints it, for `--nocapture`.
 pub fn show(rows: &[Row]) {
     let mut text = String::from(
         "\n| blackhole | killed by | tries left | foretold at first | gave up after | off by | latest - earliest | at the last try off by |\n\
@@ -49,7 +47,5 @@ pub fn show(rows: &[Row]) {
             off(row.last_off_ms),
         );
     }
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).unwrap();
-    out.flush().unwrap();
+    println!("{text}");
 }
