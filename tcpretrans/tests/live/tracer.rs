@@ -239,14 +239,22 @@ impl Drop for Tracer {
 fn read_lines(stdout: impl BufRead, lines: &Lines) {
     for line in stdout.lines() {
         let Ok(line) = line else { break };
-        let event =
+        let event: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| json!({"event": "malformed", "line": line}));
+        if event["event"] == "lost" && event["where"] == "recursion" {
+            eprintln!("{TOLD_OF_LOSS}: {event}");
+        }
         lines.seen.lock().unwrap().0.push(event);
         lines.grown.notify_all();
     }
     lines.seen.lock().unwrap().1 = true;
     lines.grown.notify_all();
 }
+
+/// What stands on standard error if the kernel skipped a program (on a preemptible kernel, a task that was running
+/// it may have been displaced by another that wanted to). The tracer counts and tells that, as it should; but the
+/// record may be the one that a test waits for, so [`crate::attempts`] looks for this.
+pub const TOLD_OF_LOSS: &str = "the kernel skipped a program, and the tracer told of it";
 
 /// The last events, short enough to read in a failure.
 fn digest(events: &[Value]) -> String {
