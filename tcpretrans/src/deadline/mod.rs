@@ -47,8 +47,3 @@ pub fn of_record(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<
         _ => TimerView::from_record(ty, record, kernel)?.forecast(),
     }
 }
-
-/// The deadline of a socket that was in backoff before the trace began; `None` where none can be computed.
-pub fn of_seed(record: &Record, kernel: Kernel) -> Option<Deadline> {
-    TimerView::from_seed(record, kernel)?.forecast()
-}

@@ -124,7 +124,6 @@ async fn trace(
         request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
         all_closes: config.all_closes,
-        cong_state: features.has("tcp_cong_state_set"),
         reset_reasons: features.reset_reasons.clone(),
         max_flows: DEFAULT_MAX_FLOWS,
     });

@@ -22,7 +22,6 @@ fn again(recorded: &[Event]) -> Vec<Event> {
         hz: start.hz,
         warn_at: 0.5,
         all_closes: false,
-        cong_state: start.features["tcp_cong_state_set"],
         reset_reasons: start.reset_reasons.clone().into_iter().collect(),
         max_flows: DEFAULT_MAX_FLOWS,
         request_rto_max: start.features.get("request_rto_max").copied(),

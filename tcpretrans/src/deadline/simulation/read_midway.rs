@@ -5,7 +5,7 @@ use super::{
     setup::{Outcome, Setup},
     tcp::run,
 };
-use crate::deadline::{Kernel, TimerView, of_seed};
+use crate::deadline::{Kernel, TimerView};
 use proptest::prelude::*;
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
@@ -52,7 +52,8 @@ fn check(set: &Setup, outcome: &Outcome, glance: Glance, precise: bool) -> Resul
     let seeds = seeds(set, outcome, glance);
     let last = seeds.len().saturating_sub(1);
     for (n, record) in seeds.iter().enumerate() {
-        let Some(found) = of_seed(record, Kernel::new(set.hz)) else {
+        let Some(found) = TimerView::from_seed(record, Kernel::new(set.hz)).and_then(|view| view.forecast())
+        else {
             return Err(TestCaseError::fail(format!("no deadline in wait {n}")));
         };
         let error_ms = (found.expected_ns as i64 - death as i64) / 1_000_000;

@@ -36,8 +36,6 @@ pub struct Config {
     pub warn_at: f64,
     /// Announce the end of flows that had no trouble, too.
     pub all_closes: bool,
-    /// Does the kernel announce changes of the congestion state?
-    pub cong_state: bool,
     /// `enum sk_rst_reason` of this kernel.
     pub reset_reasons: HashMap<u32, String>,
     /// Flows to remember at most.
@@ -179,13 +177,18 @@ impl Correlator {
         fins::learn_from_retransmission(state, kind, record, kernel.hz);
         // ACKs clocked it out: the peer is there, and no death is pending.
         let answered = event.ty.is_ack_clocked() && event.retransmits == 0;
-        event.deadline = (!answered).then(|| deadline::of_record(event.ty, record, kernel)).flatten();
+        let view = (!answered).then(|| TimerView::from_record(event.ty, record, kernel)).flatten();
+        event.deadline = match &view {
+            Some(view) => view.forecast(),
+            // A request has no timer of a socket's.
+            None if kind == Kind::SynAck => deadline::of_record(event.ty, record, kernel),
+            None => None,
+        };
         state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.add(event.ty, record, event.segs, event.retransmits);
         event.episode = episode.number;
-        let view = TimerView::from_record(event.ty, record, kernel);
         let thresholds = thresholds::passed(episode, view.as_ref(), event.deadline.as_ref(), warn_at);
         let mut push = |what| events.push(Event { mono_ns: record.mono_ns, flow: Some(flow.clone()), what });
         push(What::Retransmit(Box::new(event)));
@@ -212,7 +215,8 @@ impl Correlator {
         let state = self.flow_state(id, record, owner);
         state.last_retransmits = Some(sock.icsk_retransmits);
         fins::learn_from_state(state, record);
-        let deadline = deadline::of_seed(record, kernel);
+        let view = TimerView::from_seed(record, kernel);
+        let deadline = view.as_ref().and_then(TimerView::forecast);
         state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
         // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over.
         let unanswered = u32::from(sock.icsk_retransmits);
@@ -235,7 +239,6 @@ impl Correlator {
         };
         let mut push = |what| events.push(Event { mono_ns: record.mono_ns, flow: Some(flow.clone()), what });
         push(What::InBackoff(Box::new(in_backoff)));
-        let view = TimerView::from_seed(record, kernel);
         for threshold in thresholds::passed(episode, view.as_ref(), deadline.as_ref(), warn_at) {
             push(What::Threshold(threshold));
         }

@@ -13,7 +13,6 @@ pub fn config() -> Config {
         request_rto_max: None,
         warn_at: 0.5,
         all_closes: false,
-        cong_state: true,
         reset_reasons: HashMap::from([
             (11, "TCP_ABORT_ON_CLOSE".to_owned()),
             (15, "TCP_KEEPALIVE_TIMEOUT".to_owned()),
