@@ -36,6 +36,26 @@ impl Totals {
         *self.0.lost.entry(place).or_default() += records;
     }
 
+    /// Adds those of another trace.
+    pub fn add(&mut self, other: &Totals) {
+        let (Totals(end), Totals(other)) = (self, other);
+        for (&ty, more) in &other.retransmits {
+            let total = end.retransmits.entry(ty).or_default();
+            total.sent += more.sent;
+            total.failed += more.failed;
+            total.segs += more.segs;
+            total.bytes += more.bytes;
+        }
+        end.thresholds += other.thresholds;
+        end.recovered += other.recovered;
+        for (&cause, count) in &other.closed {
+            *end.closed.entry(cause).or_default() += count;
+        }
+        for (&place, records) in &other.lost {
+            *end.lost.entry(place).or_default() += records;
+        }
+    }
+
     /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
     pub fn into_end(mut self, duration_ms: u64) -> End {
         for place in LostWhere::ALL {
@@ -156,6 +176,21 @@ mod tests {
              Closed: retransmit_timeout 1.\n\
              LOST, so the numbers above are too low: ring 17.\n"
         );
+    }
+
+    #[test]
+    fn two_traces_together() {
+        let (mut both, mut doubled) = (totals(), totals());
+        both.add(&totals());
+        for event in sample::one_of_each() {
+            doubled.count(&event);
+        }
+        let failed = Retransmit { err: Some(SendError::QueueDrop), ..sample::rto() };
+        doubled.count(&sample::event(sample::ipv4_flow(), sample::retransmit(failed)));
+        assert_eq!(both, doubled);
+        let before = both.clone();
+        both.add(&Totals::default());
+        assert_eq!(both, before);
     }
 
     #[test]
