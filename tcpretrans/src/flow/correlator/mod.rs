@@ -213,13 +213,15 @@ impl Correlator {
             return;
         }
         let state = self.flow_state(id, record, owner);
+        let counted = if state.episode.is_some() { state.last_retransmits.unwrap_or(0) } else { 0 };
         state.last_retransmits = Some(sock.icsk_retransmits);
         fins::learn_from_state(state, record);
         let view = TimerView::from_seed(record, kernel);
         let deadline = view.as_ref().and_then(TimerView::forecast);
         state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
-        // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over.
-        let unanswered = u32::from(sock.icsk_retransmits);
+        // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over. Some
+        // may have been seen, for the programs were attached before the sockets were read.
+        let unanswered = u32::from(sock.icsk_retransmits.saturating_sub(counted));
         state.retransmissions = state.retransmissions.saturating_add(unanswered);
         state.segs = state.segs.saturating_add(unanswered);
         let flow = state.flow.clone();
