@@ -72,7 +72,13 @@ fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
                 None => segs,
                 Some(SendError::Errno(libc::EBUSY)) => 0,
                 // These errors mostly stop an attempt before it is counted, but IP may return them as well.
-                Some(error) if !error.is_counted() => if risen >= segs { segs } else { 0 },
+                Some(error) if !error.is_counted() => {
+                    if risen >= segs {
+                        segs
+                    } else {
+                        0
+                    }
+                }
                 Some(_) => segs,
             }
         }
@@ -84,7 +90,8 @@ fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
 fn is_timeout(kind: Kind, record: &Record) -> bool {
     let sock = &record.sock;
     // tcp_ld_RTO_revert runs the timer's handler while the timer is armed.
-    let reverted = sock.ca_state == ca_state::LOSS && sock.icsk_pending != pending::NONE && record.seq == sock.snd_una;
+    let reverted =
+        sock.ca_state == ca_state::LOSS && sock.icsk_pending != pending::NONE && record.seq == sock.snd_una;
     let by_timer = || {
         let ty = classify::classify(record, None).ty;
         matches!(ty, RetransmitType::Rto | RetransmitType::Syn)
@@ -129,8 +136,9 @@ impl Watch {
         if is_request || record.born_ns <= self.since_ns {
             return None;
         }
-        let may_be_forgotten =
-            self.forgot_requests_ns.is_some_and(|at_ns| record.born_ns < at_ns.saturating_add(REQUEST_LIFE_NS));
+        let may_be_forgotten = self
+            .forgot_requests_ns
+            .is_some_and(|at_ns| record.born_ns < at_ns.saturating_add(REQUEST_LIFE_NS));
         match request {
             None if may_be_forgotten => None,
             None => Some(Counted::at_birth(record.born_ns)),
@@ -164,8 +172,7 @@ impl Watch {
         let maybe_failed = self.maybe_failed;
         events.extend(self.held.drain(..).map(|(gap, mono_ns, flow)| {
             let unseen = Unseen { segs: gap.segs.into(), maybe_failed };
-            let lost =
-                Lost { records: gap.records.into(), place: LostWhere::Unseen, unseen: Some(unseen) };
+            let lost = Lost { records: gap.records.into(), place: LostWhere::Unseen, unseen: Some(unseen) };
             Event { mono_ns, flow: Some(flow), what: What::Lost(lost) }
         }));
     }

@@ -114,7 +114,8 @@ impl Session {
             })
             .collect();
         end.records_sent = end.records.iter().map(|(_, account)| account.sent).sum();
-        end.records_received = end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.malformed;
+        end.records_received =
+            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.malformed;
         end.flows_left = self.correlator.flows() as u64;
         Ok(())
     }

@@ -153,7 +153,10 @@ mod tests {
             end.retransmits,
             [
                 (RetransmitType::Rto, TypeTotal { sent: 2, failed: 1, segs: 2, bytes: 2896, failed_segs: 1 }),
-                (RetransmitType::Fast, TypeTotal { sent: 1, segs: 12, bytes: 17_376, ..TypeTotal::default() }),
+                (
+                    RetransmitType::Fast,
+                    TypeTotal { sent: 1, segs: 12, bytes: 17_376, ..TypeTotal::default() }
+                ),
             ]
             .into()
         );

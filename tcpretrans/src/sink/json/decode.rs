@@ -7,8 +7,9 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{
     kernel_object::{BadField, baseline},
     schema::{
-        AccountTotals, ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine, LostLine,
-        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine, TimeoutTotals,
+        AccountTotals, ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine,
+        LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        TimeoutTotals,
     },
     timestamp::Timestamp,
     tracepoint,

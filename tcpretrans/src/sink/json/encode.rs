@@ -8,8 +8,9 @@ use tcpretrans_ebpf::Record;
 use super::{
     kernel_object::{self, baseline},
     schema::{
-        AccountTotals, ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject, InBackoffLine, LostLine,
-        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine, TimeoutTotals,
+        AccountTotals, ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject,
+        InBackoffLine, LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text,
+        ThresholdLine, TimeoutTotals,
     },
     timestamp::Timestamp,
     tracepoint,
@@ -303,7 +304,11 @@ impl Encoder<'_> {
             bytes: by_type(|total| total.bytes),
             failed: by_type(|total| total.failed),
             failed_segs: by_type(|total| total.failed_segs),
-            errors: end.errors.iter().map(|(&error, &count)| (errno::send_error_name(error), count)).collect(),
+            errors: end
+                .errors
+                .iter()
+                .map(|(&error, &count)| (errno::send_error_name(error), count))
+                .collect(),
             timeouts: TimeoutTotals {
                 retransmitted: end.timeouts.retransmitted,
                 synack: end.timeouts.synack,

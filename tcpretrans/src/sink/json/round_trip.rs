@@ -367,7 +367,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
          lifetime_ms silent_ms predicted_at hung_up killed_by note",
     );
     expect("observation", "ts mono_ns event flow tracepoint kernel");
-    expect("lost", "ts mono_ns event records where");
+    expect("lost", "ts mono_ns event flow records where segs maybe_failed");
 }
 
 #[test]

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     event::{
-        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit, Threshold, Unseen,
-        ThresholdName, What,
+        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit, Threshold,
+        ThresholdName, Unseen, What,
     },
     sink::{Clock, errno},
 };
@@ -179,7 +179,10 @@ fn of_unseen(lost: Lost) -> String {
     let what = if unseen.maybe_failed { "sent or failed locally" } else { "sent" };
     match unseen.segs {
         0 => format!("{} unseen", counted(lost.records, "timeout", "timeouts")),
-        segs => format!("{} {what} unseen: only the socket's own count tells", counted(segs, "segment", "segments")),
+        segs => format!(
+            "{} {what} unseen: only the socket's own count tells",
+            counted(segs, "segment", "segments")
+        ),
     }
 }
 
