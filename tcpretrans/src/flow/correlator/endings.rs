@@ -117,6 +117,9 @@ impl Correlator {
     /// Records were lost up to now: flows may have ended without our knowing.
     pub fn records_were_lost(&mut self, now_ns: u64) {
         self.doubtful_ns = Some(now_ns);
+        if let Some(watch) = &mut self.watch {
+            watch.explained();
+        }
     }
 
     /// Lets time pass: flows whose last words have been waited for are done.
@@ -142,7 +145,15 @@ impl Correlator {
     fn sweep(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         self.expire_requests(now_ns, events);
         let doubtful_ns = self.doubtful_ns;
-        self.flows.retain(|state| !expiry::is_gone(state, now_ns, doubtful_ns));
+        let mut forgot = false;
+        self.flows.retain(|state| {
+            let gone = expiry::is_gone(state, now_ns, doubtful_ns);
+            forgot |= gone && state.last_total_retrans > 0;
+            !gone
+        });
+        if let Some(watch) = self.watch.as_mut().filter(|_| forgot) {
+            watch.forgot_flows(now_ns);
+        }
     }
 
     /// The trace ends: nothing more will be heard.

@@ -3,6 +3,7 @@
 mod endings;
 mod fins;
 mod requests;
+mod unseen;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -18,6 +19,7 @@ use super::{
     state::FlowState,
     table::FlowTable,
     thresholds,
+    unseen::Watch,
 };
 use crate::deadline::{self, Kernel, TimerView};
 use crate::event::{Event, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
@@ -61,6 +63,8 @@ pub struct Correlator {
     doubtful_ns: Option<u64>,
     /// When to look next for flows that are gone without a word, mono ns.
     next_sweep_ns: u64,
+    /// Looks for retransmissions that made no record.
+    watch: Option<Watch>,
 }
 
 impl Correlator {
@@ -74,6 +78,7 @@ impl Correlator {
             requests: HashSet::new(),
             doubtful_ns: None,
             next_sweep_ns: 0,
+            watch: None,
         }
     }
 
@@ -90,6 +95,7 @@ impl Correlator {
         }
         let id = identity::flow_id(kind, record);
         self.bury_before(kind, id, events);
+        let gap = self.gap_before(kind, id, record);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
@@ -102,6 +108,9 @@ impl Correlator {
             Kind::Destroy => self.destroy(id, record, events),
             Kind::Seed => self.seed(id, record, owner, events),
             Kind::ErrorReport | Kind::Calibrate => {}
+        }
+        if let Some((gap, flow)) = gap {
+            self.hold(gap, record, id, flow);
         }
     }
 
@@ -280,7 +289,10 @@ impl Correlator {
     pub fn report_evictions(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let records = self.flows.take_evicted();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Map };
+            if let Some(watch) = &mut self.watch {
+                watch.forgot_flows(now_ns);
+            }
+            let lost = Lost::counted(records, LostWhere::Map);
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
     }

@@ -55,6 +55,9 @@ impl Correlator {
             other => other.is_some(),
         });
         over.sort_unstable();
+        if let Some(watch) = self.watch.as_mut().filter(|_| !over.is_empty()) {
+            watch.forgot_requests(now_ns);
+        }
         for (over_ns, id) in over {
             if let Some(state) = self.flows.remove(id) {
                 let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
