@@ -205,7 +205,7 @@ mod tests {
         assert!(gate.passes(&event(1, closed())));
         let mut other = Gate::new(Filter { pids: BTreeSet::from([1]), ..Filter::default() }, Before::Nothing);
         assert!(!other.passes(&event(1, closed())));
-        let lost = What::Lost(crate::event::Lost { records: 1, place: crate::event::LostWhere::Ring });
+        let lost = What::Lost(crate::event::Lost::counted(1, crate::event::LostWhere::Ring));
         assert!(other.passes(&Event { mono_ns: 0, flow: None, what: lost }), "the tracer's own");
     }
 

@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     cli::{Config, exit::Exit},
-    event::{Event, What, run::Start},
+    event::{End, Event, What, run::Start},
     filter::gate::{Before, Gate},
     flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
     kernel::{
@@ -120,7 +120,7 @@ async fn trace(
         seed::look_through(&mut programs, &config.filter);
     }
 
-    let correlator = Correlator::new(flow::Config {
+    let mut correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
         request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
@@ -128,6 +128,7 @@ async fn trace(
         reset_reasons: features.reset_reasons.clone(),
         max_flows: DEFAULT_MAX_FLOWS,
     });
+    correlator.watch_for_unseen(clock::mono_ns(), !features.retransmit_err);
     let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
     let mut output =
         Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
@@ -192,14 +193,15 @@ async fn trace(
     session.finish(end_ns, &mut events);
     session.check_losses(end_ns, &mut events)?;
     output.write(&mut events, &clock);
-    let (records_sent, records_received) = session.accounts()?;
-    let flows_left = session.flows();
+    let mut accounts = End::default();
+    session.close_accounts(&mut accounts)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
-        end.records_sent = records_sent;
-        end.records_received = records_received;
-        end.flows_left = flows_left;
+        end.records = accounts.records;
+        end.records_sent = accounts.records_sent;
+        end.records_received = accounts.records_received;
+        end.flows_left = accounts.flows_left;
         Event { mono_ns: end_ns, flow: None, what: What::End(Box::new(end)) }
     };
     output.end(end, &clock);

@@ -101,7 +101,7 @@ impl Outputs {
         let mut go = self.each(|sink| sink.flush());
         let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Output };
+            let lost = Lost::counted(records, LostWhere::Output);
             let mut events = vec![Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) }];
             if self.write(&mut events, clock) == Go::Enough {
                 go = Go::Enough;

@@ -114,6 +114,9 @@ impl Correlator {
     pub fn records_were_lost(&mut self, now_ns: u64) {
         self.doubtful_ns = Some(now_ns);
         self.schedule.sweep_after(now_ns);
+        if let Some(watch) = &mut self.watch {
+            watch.explained();
+        }
     }
 
     /// Lets time pass: flows whose last words have been waited for are done.
@@ -152,8 +155,12 @@ impl Correlator {
     fn sweep(&mut self, now_ns: u64) {
         let doubtful_ns = self.doubtful_ns;
         let mut next_ns = None;
+        let mut forgot = false;
         self.flows.retain(|state| match expiry::gone_after_ns(state, doubtful_ns) {
-            Some(after_ns) if after_ns < now_ns => false,
+            Some(after_ns) if after_ns < now_ns => {
+                forgot |= state.last_total_retrans > 0;
+                false
+            }
             after_ns => {
                 next_ns = next_ns.into_iter().chain(after_ns).min();
                 true
@@ -161,6 +168,9 @@ impl Correlator {
         });
         if let Some(next_ns) = next_ns {
             self.schedule.sweep_after(next_ns);
+        }
+        if let Some(watch) = self.watch.as_mut().filter(|_| forgot) {
+            watch.forgot_flows(now_ns);
         }
     }
 

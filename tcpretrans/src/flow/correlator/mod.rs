@@ -4,6 +4,7 @@ mod endings;
 mod fins;
 mod requests;
 mod schedule;
+mod unseen;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,6 +17,7 @@ use super::{
     state::FlowState,
     table::FlowTable,
     thresholds,
+    unseen::Watch,
 };
 use schedule::Schedule;
 
@@ -58,13 +60,15 @@ pub struct Correlator {
     schedule: Schedule,
     /// Up to then records were lost, mono ns.
     doubtful_ns: Option<u64>,
+    /// Looks for retransmissions that made no record.
+    watch: Option<Watch>,
 }
 
 impl Correlator {
     /// A correlator that has seen nothing yet.
     pub fn new(config: Config) -> Correlator {
         let flows = FlowTable::with_capacity(config.max_flows);
-        Correlator { config, flows, schedule: Schedule::default(), doubtful_ns: None }
+        Correlator { config, flows, schedule: Schedule::default(), doubtful_ns: None, watch: None }
     }
 
     /// How many flows are remembered.
@@ -84,6 +88,7 @@ impl Correlator {
             learn_owner(state, owner);
         }
         self.schedule.sweep_after(record.mono_ns);
+        let gap = self.gap_before(kind, id, record);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
@@ -96,6 +101,9 @@ impl Correlator {
             Kind::Destroy => self.destroy(id, record, events),
             Kind::Seed => self.seed(id, record, owner, events),
             Kind::ErrorReport | Kind::Calibrate => {}
+        }
+        if let Some((gap, flow)) = gap {
+            self.hold(gap, record, id, flow);
         }
     }
 
@@ -202,13 +210,15 @@ impl Correlator {
             return;
         }
         let state = self.flow_state(id, record, owner);
+        let counted = if state.episode.is_some() { state.last_retransmits.unwrap_or(0) } else { 0 };
         state.last_retransmits = Some(sock.icsk_retransmits);
         fins::learn_from_state(state, record);
         let view = TimerView::from_seed(record, kernel);
         let deadline = view.as_ref().and_then(TimerView::forecast);
         state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
-        // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over.
-        let unanswered = u32::from(sock.icsk_retransmits);
+        // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over. Some
+        // may have been seen, for the programs were attached before the sockets were read.
+        let unanswered = u32::from(sock.icsk_retransmits.saturating_sub(counted));
         state.retransmissions = state.retransmissions.saturating_add(unanswered);
         state.segs = state.segs.saturating_add(unanswered);
         let flow = state.flow.clone();
@@ -267,7 +277,10 @@ impl Correlator {
     pub fn report_evictions(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let records = self.flows.take_evicted();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Map };
+            if let Some(watch) = &mut self.watch {
+                watch.forgot_flows(now_ns);
+            }
+            let lost = Lost::counted(records, LostWhere::Map);
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
     }

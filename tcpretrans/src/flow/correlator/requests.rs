@@ -42,6 +42,9 @@ impl Correlator {
         if self.flows.get_mut(id).is_none_or(|state| state.request_over_ns != Some(over_ns)) {
             return;
         }
+        if let Some(watch) = &mut self.watch {
+            watch.forgot_requests(over_ns);
+        }
         if let Some(state) = self.flows.remove(id) {
             let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
             push_closed(events, over_ns, &state.flow, of_request::expired(&state, silent_ms));
