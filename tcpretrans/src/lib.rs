@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod deadline;
+pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod filter;

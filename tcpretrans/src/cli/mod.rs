@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod config;
+pub mod demo_args;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
@@ -18,8 +19,9 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::{doctor, replay};
+use crate::{demo, doctor, replay};
 use args::{Command, CommandLine};
+use demo_args::DemoConfig;
 use exit::Exit;
 use replay_args::ReplayConfig;
 use usage::UsageError;
@@ -62,6 +64,7 @@ fn dispatch(
         }
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),
+        Some(Command::Demo(options)) => demo::run(&DemoConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);
