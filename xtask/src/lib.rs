@@ -2,6 +2,8 @@
 
 pub mod ebpf;
 pub mod lab;
+pub mod static_build;
 pub mod suite;
 pub mod tracer_run;
+pub mod vm;
 pub mod workspace;
