@@ -73,6 +73,9 @@ struct TestOptions {
     /// Leave out the live tests, which need root
     #[arg(long)]
     no_live: bool,
+    /// Leave out the virtual machines with other kernels, which take minutes
+    #[arg(long)]
+    no_vm: bool,
     /// Run nothing but the live tests, or those whose names contain FILTER
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
     live: Option<String>,
@@ -98,6 +101,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
+            without_vm: options.no_vm,
             only_live: options.live.is_some(),
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),

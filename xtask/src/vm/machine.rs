@@ -37,7 +37,7 @@ impl Machine {
     pub(super) fn slowness(self) -> u32 {
         match self {
             Machine::Kvm => 2,
-            Machine::Tcg => 10,
+            Machine::Tcg => 4,
         }
     }
 

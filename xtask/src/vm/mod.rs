@@ -31,6 +31,9 @@ use machine::Machine;
 use packages::KernelFiles;
 pub use report::{Report, Verdict};
 
+/// They wait much and compute little.
+const THREADS: u16 = 4;
+
 /// Runs the live tests on other kernels, in virtual machines
 ///
 /// Kernels are Debian's, got by apt; nothing is installed. Needs qemu-system-x86_64, busybox-static and kmod.
@@ -42,8 +45,8 @@ pub struct Args {
     /// Only live tests whose names contain FILTER; may be repeated
     #[arg(long = "test", value_name = "FILTER")]
     pub tests: Vec<String>,
-    /// How many tests run at once in a guest. They wait much and compute little, and a guest has one CPU
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many tests run at once in a guest
+    #[arg(long, value_name = "N", default_value_t = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
     /// Run this shell command in the guest instead of the tests
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["tests", "write_docs"])]
@@ -79,11 +82,24 @@ pub fn command(args: &Args) -> Result<()> {
     if args.run.is_some() {
         return Ok(());
     }
-    println!("\n{}", table::Table::of(&reports));
+    show(&reports);
     if args.write_docs {
         docs::write(&reports)?;
     }
-    judge(&reports)
+    match judge(&reports)? {
+        Some(untested) => bail!(untested),
+        None => Ok(()),
+    }
+}
+
+/// Prints the table of kernels and tests.
+pub fn show(reports: &[Report]) {
+    println!("\n{}", table::Table::of(reports));
+}
+
+/// The oldest that is supported and the newest that there is: what every run of all tests includes.
+pub fn outermost() -> Vec<&'static Kernel> {
+    kernels::ALL.first().into_iter().chain(kernels::ALL.last()).collect()
 }
 
 /// What a guest shall do.
@@ -101,6 +117,11 @@ pub enum Job {
 }
 
 impl Job {
+    /// All live tests.
+    pub fn all_tests() -> Job {
+        Job::Tests { filters: Vec::new(), threads: THREADS }
+    }
+
     fn of(args: &Args) -> Job {
         match &args.run {
             Some(command) => Job::Shell(command.clone()),
@@ -203,28 +224,42 @@ fn wanted_tests(live: &LiveTests, job: &Job) -> Result<Vec<String>> {
     Ok(wanted)
 }
 
-/// Success if every kernel was tested and no test failed.
+/// What could not be tested, if nothing failed that was.
 ///
 /// # Errors
-/// The line that names what failed, and what could not be tested.
-pub fn judge(reports: &[Report]) -> Result<()> {
-    let named = |verdict: fn(&Verdict) -> bool| {
-        let names: Vec<&str> = reports
-            .iter()
-            .filter(|report| verdict(&report.verdict))
-            .map(|report| report.kernel.name)
-            .collect();
-        (!names.is_empty()).then(|| names.join(", "))
+/// The line that names the kernels on which tests failed.
+pub fn judge(reports: &[Report]) -> Result<Option<String>> {
+    let named = |words: &str, verdict: fn(&Verdict) -> bool| {
+        let those = reports.iter().filter(|report| verdict(&report.verdict));
+        let names: Vec<&str> = those.map(|report| report.kernel.name).collect();
+        (!names.is_empty()).then(|| format!("{words} {}", names.join(", ")))
     };
-    let failed =
-        named(|verdict| matches!(verdict, Verdict::Failed(_))).map(|names| format!("FAILED on {names}"));
-    let broken = named(|verdict| matches!(verdict, Verdict::Broken(_)))
-        .map(|names| format!("no usable guest with {names}"));
-    let unavailable = named(|verdict| matches!(verdict, Verdict::Unavailable(_)))
-        .map(|names| format!("UNAVAILABLE: {names}"));
-    let complaints: Vec<String> = [failed, broken, unavailable].into_iter().flatten().collect();
-    if complaints.is_empty() {
-        return Ok(());
+    if let Some(failed) = named("FAILED on", |verdict| matches!(verdict, Verdict::Failed(_))) {
+        bail!(failed);
     }
-    bail!(complaints.join("; "))
+    let untested = [
+        named("no usable guest with", |verdict| matches!(verdict, Verdict::Broken(_))),
+        named("UNAVAILABLE:", |verdict| matches!(verdict, Verdict::Unavailable(_))),
+    ];
+    let untested: Vec<String> = untested.into_iter().flatten().collect();
+    Ok((!untested.is_empty()).then(|| untested.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verdict: Verdict) -> Report {
+        Report { verdict, ..Report::unavailable(&kernels::ALL[0], String::new()) }
+    }
+
+    #[test]
+    fn unavailable_is_not_failed() {
+        let passed = || report(Verdict::Passed);
+        assert_eq!(judge(&[passed()]).unwrap(), None);
+        let untested = judge(&[passed(), report(Verdict::Unavailable("no network".into()))]).unwrap();
+        assert_eq!(untested.as_deref(), Some("UNAVAILABLE: 5.10"));
+        let failed = judge(&[report(Verdict::Broken(String::new())), report(Verdict::Failed("x".into()))]);
+        assert_eq!(failed.unwrap_err().to_string(), "FAILED on 5.10");
+    }
 }
