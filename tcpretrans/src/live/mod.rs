@@ -57,7 +57,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
         (features, kernel_btf.join())
     });
-    let features = features??;
+    let mut features = features??;
     let kernel_btf = kernel_btf
         .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
         .map_err(AttachError::from)?;
@@ -68,6 +68,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         verbose: config.verbosity > 0,
     };
     let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
+    features.recovery_exit = programs.watches_recovery_exit();
     drop(kernel_btf);
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -295,6 +296,6 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
     map.insert("request_rto_max".into(), features.request_rto_max);
-    map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("recovery_exit".into(), features.recovery_exit);
     map
 }
