@@ -5,11 +5,12 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
+    dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, vm, workspace,
+    lab, suite, tracer_run, verify_counts, vm, workspace,
 };
 
 /// The project's own commands.
@@ -32,6 +33,13 @@ enum Command {
     Test(TestOptions),
     VmTest(vm::Args),
     Lab(lab::command::Args),
+    VerifyCounts(verify_counts::Args),
+    /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
+    Dist {
+        /// For this kind of machine [default: this one's]: x86_64-unknown-linux-musl, aarch64-unknown-linux-musl
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+    },
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -98,6 +106,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
@@ -106,6 +115,7 @@ fn run(command: Command) -> Result<ExitCode> {
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),
         })?,
+        Command::Dist { target } => drop(dist::dist(target.as_deref())?),
         Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
         Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,
         Command::BpfToolchain { toolchain } => println!("{}", toolchain.find()?),
