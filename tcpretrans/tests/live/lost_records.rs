@@ -1,7 +1,7 @@
 //! A tracer that cannot keep up loses records; every one of them is told.
 
 use nix::sys::signal::Signal;
-use xtask::lab::Lab;
+use xtask::lab::{Lab, witness::Witness};
 
 use crate::{
     storm::Storm,
@@ -14,6 +14,7 @@ const CONNECTIONS: usize = 300;
 fn a_full_ring_is_counted_and_told() {
     require_lab!();
     let lab = Lab::new().unwrap();
+    let witness = Witness::call();
     let mut storm = Storm::gather(&lab, CONNECTIONS);
     let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
     tracer.signal(Signal::SIGSTOP);
@@ -30,9 +31,9 @@ fn a_full_ring_is_counted_and_told() {
     // It goes on as before.
     let so_far = tracer.events().iter().filter(|event| is_type(event, "rto")).count();
     tracer.wait_for_many("rto", so_far + 1, |event| is_type(event, "rto"));
-    let earlier = attempts();
+    let ports = storm.ports();
+    storm.calm_down(&lab);
     let outcome = tracer.finish();
-    let later = attempts();
     outcome.assert_clean();
 
     let end = outcome.end();
@@ -46,8 +47,20 @@ fn a_full_ring_is_counted_and_told() {
         .sum();
     assert_eq!(told, lost, "what `lost` events told adds up: {end}");
     assert_eq!(number(end, "records_sent"), number(end, "records_received"), "{end}");
-    // No silent loss: each attempt was either received or is among the lost (which other kinds may be as well).
+    for tracepoint in ["tcp_retransmit_skb", "inet_sock_set_state", "tcp_cong_state_set"] {
+        let account = &end["records"][tracepoint];
+        assert_eq!(number(account, "sent"), number(account, "received"), "{tracepoint}: {end}");
+    }
+    let ring: u64 = end["records"].as_object().unwrap().values().map(|account| number(account, "ring")).sum();
+    assert_eq!(ring, lost, "by tracepoint as in all: {end}");
+    // No silent loss: each attempt was received, or is among the lost, or happened where no program runs.
     let received = outcome.retransmits().len() as u64;
-    assert!(received <= later, "{received} told of {later}");
-    assert!(received + lost >= earlier, "{received} told and {lost} lost, but there were {earlier}");
+    assert_eq!(number(&end["records"]["tcp_retransmit_skb"], "received"), received, "{end}");
+    let refused = number(&end["records"]["tcp_retransmit_skb"], "ring");
+    let hidden = witness.map_or(0, |witness| witness.retransmissions(&ports).unwrap());
+    assert_eq!(
+        received + refused + hidden,
+        attempts(),
+        "{received} received, {refused} lost, {hidden} hidden: {end}"
+    );
 }

@@ -16,6 +16,7 @@ macro_rules! require_lab {
 mod already_troubled;
 mod attempts;
 mod bad_usage;
+mod counts;
 mod death_clock;
 mod endings;
 mod failed_send;
@@ -38,4 +39,5 @@ mod tail_loss;
 mod totals;
 mod tracer;
 mod truth;
+mod unseen;
 mod untroubled;

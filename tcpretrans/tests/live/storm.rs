@@ -15,6 +15,30 @@ impl Storm {
         Storm { connections: lab.connect_many(Family::V4, connections).unwrap() }
     }
 
+    /// Local ports of the connections, on the left.
+    pub fn ports(&self) -> Vec<u16> {
+        self.connections.iter().map(|connection| connection.client.local_addr().unwrap().port()).collect()
+    }
+
+    /// Waits until all that was sent has arrived after all, and closes the connections: each is heard of once more.
+    pub fn calm_down(self, lab: &Lab) {
+        lab.right.command("iptables", &["-w", "-F", "INPUT"]).unwrap();
+        for connection in &self.connections {
+            crate::totals::settle(&connection.client);
+        }
+        drop(self);
+        let gone = || {
+            let states =
+                lab.left.command("ss", &["-Htan", "state", "connected", "exclude", "time-wait"]).unwrap();
+            states.trim().is_empty()
+        };
+        let start = std::time::Instant::now();
+        while !gone() {
+            assert!(start.elapsed() < crate::tracer::PATIENCE, "connections do not go away");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Breaks: from now on each connection retransmits on its own, from left to right.
     pub fn break_out(&mut self, lab: &Lab) {
         // Stays in force without its handle.

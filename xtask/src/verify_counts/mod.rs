@@ -100,7 +100,7 @@ fn verify(program: &Path, scenario: &Scenario) -> Result<bool> {
             print!("{}", found.report(scenario));
             return Ok(found.agrees());
         }
-        println!("{}: played again, for {}", scenario.name, found.excuse());
+        println!("{}: played again: {}", scenario.name, found.excuse());
     }
     Ok(false)
 }
@@ -208,13 +208,12 @@ impl Found {
     }
 
     fn excuse(&self) -> String {
+        let segs = self.rows.iter().find(|row| row.counter == "RetransSegs");
         format!(
-            "{} of TCP on this machine where no BPF program runs; the tool's own account of what is missing: {}",
-            match self.hidden {
-                1 => "1 event happened".to_owned(),
-                hidden => format!("{hidden} events happened"),
-            },
-            self.lost()
+            "TCP events where no BPF program runs: {}; lost by the tool's own account: {}; with that, RetransSegs {}",
+            self.hidden,
+            self.lost(),
+            if segs.is_some_and(Row::agrees) { "agrees" } else { "differs" }
         )
     }
 
