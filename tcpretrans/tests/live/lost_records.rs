@@ -1,11 +1,13 @@
 //! A tracer that cannot keep up loses records; every one of them is told.
 
+use std::{thread, time::Duration};
+
 use nix::sys::signal::Signal;
 use xtask::lab::{Lab, witness::Witness};
 
 use crate::{
     storm::Storm,
-    tracer::{Tracer, is_type, netns, number},
+    tracer::{Outcome, Tracer, is_type, netns, number},
 };
 
 const CONNECTIONS: usize = 300;
@@ -24,7 +26,7 @@ fn a_full_ring_is_counted_and_told() {
     let attempts = || lab.left.counters().unwrap().get("RetransSegs");
     while attempts() < 2 * CONNECTIONS as u64 {
         assert!(start.elapsed() < crate::tracer::PATIENCE, "no storm");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
     tracer.signal(Signal::SIGCONT);
     tracer.wait_for("lost", |event| event["event"] == "lost" && event["where"] == "ring");
@@ -36,9 +38,42 @@ fn a_full_ring_is_counted_and_told() {
     let outcome = tracer.finish();
     outcome.assert_clean();
 
+    let lost = check_accounts(&outcome, attempts(), hidden(witness, &ports));
+    assert!(lost > 0, "{}", outcome.end());
+}
+
+#[test]
+fn what_is_found_lost_while_finishing_is_told_as_well() {
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let witness = Witness::call();
+    let mut storm = Storm::gather(&lab, CONNECTIONS);
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
+    tracer.signal(Signal::SIGSTOP);
+    storm.break_out(&lab);
+    let ports = storm.ports();
+    thread::sleep(Duration::from_secs(1));
+    storm.calm_down(&lab);
+    // It hears of this the moment it goes on.
+    tracer.signal(Signal::SIGINT);
+    tracer.signal(Signal::SIGCONT);
+    let outcome = tracer.outcome();
+    outcome.assert_clean();
+    let attempts = lab.left.counters().unwrap().get("RetransSegs");
+    let lost = check_accounts(&outcome, attempts, hidden(witness, &ports));
+    assert!(lost > 0, "{}", outcome.end());
+}
+
+/// Retransmissions where no program runs.
+fn hidden(witness: Option<Witness>, ports: &[u16]) -> u64 {
+    witness.map_or(0, |witness| witness.retransmissions(ports).unwrap())
+}
+
+/// Every record that a program made was received or is reported as lost, and every attempt made one but for the
+/// hidden ones. Gives the number lost.
+fn check_accounts(outcome: &Outcome, attempts: u64, hidden: u64) -> u64 {
     let end = outcome.end();
     let lost = number(&end["lost"], "ring");
-    assert!(lost > 0, "{end}");
     let told: u64 = outcome
         .events
         .iter()
@@ -57,10 +92,10 @@ fn a_full_ring_is_counted_and_told() {
     let received = outcome.retransmits().len() as u64;
     assert_eq!(number(&end["records"]["tcp_retransmit_skb"], "received"), received, "{end}");
     let refused = number(&end["records"]["tcp_retransmit_skb"], "ring");
-    let hidden = witness.map_or(0, |witness| witness.retransmissions(&ports).unwrap());
     assert_eq!(
         received + refused + hidden,
-        attempts(),
+        attempts,
         "{received} received, {refused} lost, {hidden} hidden: {end}"
     );
+    lost
 }

@@ -1,6 +1,6 @@
 //! Many connections whose peers vanish at once: hundreds of retransmissions within a second or two.
 
-use std::io::Write;
+use std::{io::Write, thread, time::Duration};
 
 use xtask::lab::{Connection, Family, Lab};
 
@@ -35,16 +35,22 @@ impl Storm {
         let start = std::time::Instant::now();
         while !gone() {
             assert!(start.elapsed() < crate::tracer::PATIENCE, "connections do not go away");
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
     /// Breaks: from now on each connection retransmits on its own, from left to right.
     pub fn break_out(&mut self, lab: &Lab) {
+        self.break_out_slowly(lab, Duration::ZERO);
+    }
+
+    /// The same, one connection after the other: their timers fire at all times.
+    pub fn break_out_slowly(&mut self, lab: &Lab, pause: Duration) {
         // Stays in force without its handle.
         lab.right.unreachable().unwrap();
         for connection in &mut self.connections {
             connection.client.write_all(b"is anybody there?").unwrap();
+            thread::sleep(pause);
         }
     }
 }

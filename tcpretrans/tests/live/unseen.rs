@@ -19,7 +19,7 @@ fn in_a_storm_every_segment_is_told_or_missed() {
     let witness = Witness::call();
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
     let mut storm = Storm::gather(&lab, 300);
-    storm.break_out(&lab);
+    storm.break_out_slowly(&lab, Duration::from_millis(3));
     let start = std::time::Instant::now();
     let counter = |name: &str| lab.left.counters().unwrap().get(name);
     while counter("RetransSegs") < ATTEMPTS {
