@@ -141,8 +141,8 @@ pub fn play(program: &Path, scenario: &Scenario) -> Result<Found> {
         sockets.iter().map(|watched| Ok((watched.ends, watched.info()?))).collect::<Result<_>>()?;
     close(&lab, sockets)?;
     let (left, right) = (lab.left.counters()?, lab.right.counters()?);
-    let Log { end, sums } = tracer.finish()?;
-    let rows = rules::judge(|name| left.get(name) + right.get(name), &end, &untold);
+    let Log { end, failures_told, sums } = tracer.finish()?;
+    let rows = rules::judge(|name| left.get(name) + right.get(name), &end, &untold, failures_told);
 
     let mut totals = Sockets { count: infos.len(), ..Sockets::default() };
     let mut sockets_apart = Vec::new();
@@ -152,8 +152,9 @@ pub fn play(program: &Path, scenario: &Scenario) -> Result<Found> {
         let bytes = (info.bytes_retrans, sum.bytes);
         totals.segs += segs.0;
         totals.bytes += bytes.0;
-        // How many bytes an unseen retransmission carried, nobody tells.
-        if segs.0 != segs.1 || bytes.0 != bytes.1 {
+        // How many bytes an unseen retransmission carried, nobody tells; here it may just be one that failed.
+        let bytes_known = failures_told || sum.unseen == 0;
+        if segs.0 != segs.1 || bytes_known && bytes.0 != bytes.1 {
             sockets_apart.push(format!(
                 "{} > {}: total_retrans {} and {}, bytes_retrans {} and {}",
                 ends.0, ends.1, segs.0, segs.1, bytes.0, bytes.1

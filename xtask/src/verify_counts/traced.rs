@@ -111,6 +111,8 @@ pub struct Sum {
 pub struct Log {
     /// The last line.
     pub end: End,
+    /// Does this kernel show attempts that fail?
+    pub failures_told: bool,
     /// Sums by the end that they belong to. A SYN-ACK belongs to the connection that comes of it.
     pub sums: BTreeMap<Ends, Sum>,
 }
@@ -123,9 +125,13 @@ impl Log {
     pub fn parse(text: &str) -> Result<Log> {
         let mut sums: BTreeMap<Ends, Sum> = BTreeMap::new();
         let mut last = "";
+        let mut failures_told = true;
         for line in text.lines() {
             last = line;
             let event: Value = serde_json::from_str(line).with_context(|| format!("no event: {line}"))?;
+            if event["event"] == "start" {
+                failures_told = event["features"]["retransmit_err"] == true;
+            }
             let Some(ends) = ends(&event["flow"]) else { continue };
             let number = |name: &str| event[name].as_u64().unwrap_or(0);
             match event["event"].as_str() {
@@ -138,7 +144,7 @@ impl Log {
                 _ => {}
             }
         }
-        Ok(Log { end: End::parse(last)?, sums })
+        Ok(Log { end: End::parse(last)?, failures_told, sums })
     }
 }
 
