@@ -2,7 +2,9 @@
 
 pub mod ebpf;
 pub mod lab;
+pub mod static_build;
 pub mod suite;
 pub mod tracer_run;
 pub mod verify_counts;
+pub mod vm;
 pub mod workspace;

@@ -9,7 +9,7 @@ use xtask::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, verify_counts, workspace,
+    lab, suite, tracer_run, verify_counts, vm, workspace,
 };
 
 /// The project's own commands.
@@ -30,6 +30,7 @@ enum Command {
     },
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
+    VmTest(vm::Args),
     Lab(lab::command::Args),
     VerifyCounts(verify_counts::Args),
     /// Build the BPF object from source, and put it and its manifest where they are committed
@@ -73,6 +74,9 @@ struct TestOptions {
     /// Leave out the live tests, which need root
     #[arg(long)]
     no_live: bool,
+    /// Leave out the virtual machines with other kernels, which take minutes
+    #[arg(long)]
+    no_vm: bool,
     /// Run nothing but the live tests, or those whose names contain FILTER
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
     live: Option<String>,
@@ -96,8 +100,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::Lab(arguments) => return lab::command::run(&arguments),
         Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
+        Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
+            without_vm: options.no_vm,
             only_live: options.live.is_some(),
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
-    filters, load, output, owners,
+    filters, load, output, owners, recoveries,
     settings::{self, snap, walk},
     socket::{self, Tuple, set},
 };
@@ -53,6 +53,7 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let skb: *const u8 = ctx.arg(1);
     let err: i32 = if settings::retransmit_has_err() { ctx.arg(2) } else { 0 };
     unsafe {
+        recoveries::remember(tp);
         let tuple = socket::tuple_of(tp);
         emit(&ctx, Kind::Retransmit, tp, &tuple, |record| {
             let cb = skb.wrapping_add(walk!(skb_cb).offset());
@@ -139,6 +140,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     }
     if new == tcp_state::CLOSE {
         owners::forget(socket::identity(tp));
+        recoveries::forget(socket::identity(tp));
     }
     0
 }

@@ -32,6 +32,11 @@ impl Gate {
         Gate { filter, before, matched: RecentFlows::new(RecentFlows::MOST) }
     }
 
+    /// Another trace begins, whose flows have nothing to do with those so far.
+    pub fn forget(&mut self) {
+        self.matched = RecentFlows::new(RecentFlows::MOST);
+    }
+
     /// Is this event wanted? To be asked once for every event, in their order: it remembers flows.
     pub fn passes(&mut self, event: &Event) -> bool {
         let Some(flow) = event.flow.as_deref() else { return true };

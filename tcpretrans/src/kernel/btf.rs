@@ -148,8 +148,8 @@ impl Btf {
                 btf.structs.entry(name).or_default().push(id);
             }
             let shown = btf.string(name);
-            // Of the 60,000 functions only BPF's are ever asked for; indexing all would take most of the time.
-            if kind != FUNC || shown.starts_with("bpf_") {
+            // Of the 60,000 functions only BPF's and TCP's are ever asked for; indexing all would take most of the time.
+            if kind != FUNC || shown.starts_with("bpf_") || shown.starts_with("tcp_") {
                 // Types and functions may share a name.
                 let key = format!("{}{shown}", kind_prefix(kind));
                 btf.names.entry(key.into()).or_insert(id);
@@ -262,8 +262,8 @@ impl Btf {
         None
     }
 
-    /// Does the kernel have this function of the BPF subsystem (`bpf_...`)?
-    pub fn has_bpf_function(&self, name: &str) -> bool {
+    /// Does the kernel have this function (`bpf_...` or `tcp_...`), not inlined everywhere?
+    pub fn has_function(&self, name: &str) -> bool {
         self.named(FUNC, name).is_some()
     }
 

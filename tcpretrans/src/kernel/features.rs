@@ -75,6 +75,9 @@ pub const TRACEPOINTS: [Tracepoint; 8] = [
     },
 ];
 
+/// The kernel's function that ends recoveries, and the program that watches it.
+pub const RECOVERY_EXIT: &str = "tcp_fastretrans_alert";
+
 /// Something indispensable that this kernel lacks.
 #[derive(Debug, thiserror::Error)]
 pub enum UnsupportedKernel {
@@ -115,6 +118,10 @@ pub struct Features {
     pub reset_reason: bool,
     /// Tracing programs may ask for the socket's cookie (5.12).
     pub socket_cookie: bool,
+    /// `tcp_cong_state_set` is missing (5.19), but the function in which recoveries end can be watched.
+    pub recovery_exit: bool,
+    /// Maps count as locked memory (5.10), so that making them needs a high RLIMIT_MEMLOCK.
+    pub maps_are_locked_memory: bool,
     /// The kernel can walk its sockets for us (`bpf_iter_tcp`, 5.9).
     pub seed: bool,
     /// An unanswered SYN-ACK waits no longer than the listener's `icsk_rto_max` (7.0), not 120 s. The change came with
@@ -161,8 +168,11 @@ impl Features {
         Ok(Features {
             retransmit_err: has_args("tcp_retransmit_skb", 3),
             reset_reason: has_args("tcp_send_reset", 3),
-            socket_cookie: btf.has_bpf_function("bpf_get_socket_ptr_cookie"),
-            seed: btf.has_bpf_function("bpf_iter_tcp"),
+            socket_cookie: btf.has_function("bpf_get_socket_ptr_cookie"),
+            recovery_exit: !tracepoints.contains_key("tcp_cong_state_set") && btf.has_function(RECOVERY_EXIT),
+            // `struct bpf_map_memory`; since 5.11 a memory cgroup is charged.
+            maps_are_locked_memory: btf.member("bpf_map", "memory").is_some(),
+            seed: btf.has_function("bpf_iter_tcp"),
             request_rto_max: btf.member("sock", "tcp_retransmit_timer").is_some(),
             reset_reasons: btf.enum_names("sk_rst_reason", "SK_RST_REASON_"),
             tracepoints,

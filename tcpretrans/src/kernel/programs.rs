@@ -11,7 +11,10 @@ use aya::{
         Array, HashMap, MapData, PerCpuArray, RingBuf,
         lpm_trie::{Key, LpmTrie},
     },
-    programs::{BtfTracePoint, Iter, ProgramError, iter::IterLink, tp_btf::BtfTracePointLinkId},
+    programs::{
+        BtfTracePoint, FExit, Iter, ProgramError, fexit::FExitLinkId, iter::IterLink,
+        tp_btf::BtfTracePointLinkId,
+    },
 };
 use tcpretrans_ebpf::{
     Kind, Place,
@@ -19,7 +22,7 @@ use tcpretrans_ebpf::{
 };
 
 use super::{
-    features::{Features, TRACEPOINTS, UnsupportedKernel},
+    features::{Features, RECOVERY_EXIT, TRACEPOINTS, UnsupportedKernel},
     filter_maps::KernelFilter,
     hz,
 };
@@ -51,6 +54,12 @@ pub enum AttachError {
     /// The object, or one of its maps.
     #[error("cannot load the BPF object: {0}")]
     Object(#[from] aya::EbpfError),
+    /// The limit of locked memory, which maps count against on this kernel.
+    #[error(
+        "no right to make BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
+         limit (ulimit -l unlimited), run tcpretrans as root, or grant CAP_SYS_RESOURCE as well"
+    )]
+    LockedMemory,
     /// A map.
     #[error("cannot use the BPF map {map}: {source}")]
     Map {
@@ -104,6 +113,7 @@ pub struct Programs {
     sent: PerCpuArray<MapData, u64>,
     lost: PerCpuArray<MapData, u64>,
     links: Vec<(&'static str, BtfTracePointLinkId)>,
+    recovery_exit: Option<FExitLinkId>,
 }
 
 impl std::fmt::Debug for Programs {
@@ -145,12 +155,17 @@ impl Programs {
         let has_err = u32::from(features.retransmit_err);
         let has_reason = u32::from(features.reset_reason);
         let has_cookie = u32::from(features.socket_cookie);
+        let watch_recoveries = u32::from(features.recovery_exit);
         let all_closes = u32::from(settings.all_closes);
         let mark_ms = hz::mark_ms();
         let wake_bytes = settings.ring_bytes / 4;
         let log_level = if settings.verbose { u8::MAX } else { 0 };
 
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        if !features.recovery_exit {
+            loader.map_max_entries("IN_LOSS", 1);
+        }
+        let mut ebpf = loader
             .btf(Some(kernel_btf))
             .override_global("SNAPSHOT_OFFSETS", snapshot_offsets.as_slice(), true)
             .override_global("WALK_OFFSETS", walk_offsets.as_slice(), true)
@@ -158,12 +173,14 @@ impl Programs {
             .override_global("RETRANSMIT_HAS_ERR", &has_err, true)
             .override_global("SEND_RESET_HAS_REASON", &has_reason, true)
             .override_global("HAS_COOKIE_HELPER", &has_cookie, true)
+            .override_global("WATCH_RECOVERIES", &watch_recoveries, true)
             .override_global("ALL_CLOSES", &all_closes, true)
             .override_global("CALIBRATION_MARK_MS", &mark_ms, true)
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", settings.ring_bytes)
-            .load(OBJECT)?;
+            .load(OBJECT)
+            .map_err(|source| object_error(features, source))?;
 
         fill_filter_maps(&mut ebpf, &settings.filter)?;
         let sent = counters(&mut ebpf, "SENT")?;
@@ -196,6 +213,8 @@ impl Programs {
             })?;
         }
         // Attached last and together, so that no program runs before all were accepted.
+        let recovery_exit =
+            if features.recovery_exit { watch_recoveries_end(&mut ebpf, kernel_btf) } else { None };
         let mut links = Vec::new();
         for name in loaded {
             let link = tracepoint_program(&mut ebpf, name)?
@@ -203,7 +222,7 @@ impl Programs {
                 .map_err(|source| AttachError::Program { what: "attach", program: name, source })?;
             links.push((name, link));
         }
-        Ok((Programs { ebpf, sent, lost, links }, events))
+        Ok((Programs { ebpf, sent, lost, links, recovery_exit }, events))
     }
 
     /// Detaches all programs. The counters stay readable.
@@ -216,7 +235,17 @@ impl Programs {
                 .detach(link)
                 .map_err(|source| AttachError::Program { what: "detach", program: name, source })?;
         }
+        if let Some(link) = self.recovery_exit.take() {
+            let error = |source| AttachError::Program { what: "detach", program: RECOVERY_EXIT, source };
+            recovery_exit_program(&mut self.ebpf).and_then(|program| program.detach(link)).map_err(error)?;
+        }
         Ok(())
+    }
+
+    /// Are the ends of recoveries watched at a function's exit? Not every machine whose kernel has that function can
+    /// (arm64 before 6.0 cannot).
+    pub fn watches_recovery_exit(&self) -> bool {
+        self.recovery_exit.is_some()
     }
 
     /// An iterator over the TCP sockets of the calling thread's network namespace. Reading it to its end puts a
@@ -275,6 +304,30 @@ impl Programs {
         }
         total
     }
+}
+
+fn recovery_exit_program(ebpf: &mut Ebpf) -> Result<&mut FExit, ProgramError> {
+    let missing = || ProgramError::UnexpectedProgramType;
+    ebpf.program_mut(RECOVERY_EXIT).ok_or_else(missing)?.try_into()
+}
+
+/// A help on older kernels, and nothing that tracing could not do without.
+fn watch_recoveries_end(ebpf: &mut Ebpf, kernel_btf: &aya::Btf) -> Option<FExitLinkId> {
+    let attached = recovery_exit_program(ebpf).and_then(|program| {
+        program.load(RECOVERY_EXIT, kernel_btf)?;
+        program.attach()
+    });
+    attached.inspect_err(|error| log::warn!("cannot watch {RECOVERY_EXIT}: {error}")).ok()
+}
+
+/// Where maps are locked memory, the refusal to make one has a reason that its errno does not tell.
+fn object_error(features: &Features, source: aya::EbpfError) -> AttachError {
+    let refused = matches!(&source, aya::EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. })
+        if io_error.raw_os_error() == Some(libc::EPERM));
+    if refused && features.maps_are_locked_memory {
+        return AttachError::LockedMemory;
+    }
+    AttachError::Object(source)
 }
 
 fn tracepoint_program<'a>(

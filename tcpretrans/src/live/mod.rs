@@ -2,7 +2,6 @@
 
 pub mod clock;
 pub mod losses;
-pub mod output;
 pub mod seed;
 pub mod session;
 
@@ -21,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Config, args::Format, exit::Exit},
+    cli::{Config, exit::Exit},
     event::{End, Event, What, run::Start},
     filter::gate::{Before, Gate},
     flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
@@ -33,9 +32,11 @@ use crate::{
         programs::{AttachError, Programs, Settings},
     },
     owner::Owners,
-    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
+    sink::{
+        self, Clock,
+        outputs::{self, Go, Outputs},
+    },
 };
-use output::{Go, Output};
 use session::Session;
 
 /// How long the tracer's own record may take to come back.
@@ -56,7 +57,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
         (features, kernel_btf.join())
     });
-    let features = features??;
+    let mut features = features??;
     let kernel_btf = kernel_btf
         .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
         .map_err(AttachError::from)?;
@@ -67,6 +68,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         verbose: config.verbosity > 0,
     };
     let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
+    features.recovery_exit = programs.watches_recovery_exit();
     drop(kernel_btf);
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -114,7 +116,7 @@ async fn trace(
         forward_log(&mut programs)?;
     }
     let start = start_event(&config, &features, calibration.hz);
-    let sinks = sinks(&config)?;
+    let sinks = outputs::open(&config.output)?;
     if config.seed && features.seed {
         seed::look_through(&mut programs, &config.filter);
     }
@@ -130,7 +132,7 @@ async fn trace(
     correlator.watch_for_unseen(clock::mono_ns(), !features.retransmit_err);
     let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
     let mut output =
-        Output::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
+        Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     let mut clock = wall_clock();
     let mut events =
         vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
@@ -160,6 +162,8 @@ async fn trace(
             guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
         }
         clock = wall_clock();
+        // Before the ring is drained: what is older has then been taken for sure.
+        let now_ns = clock::mono_ns();
         loop {
             let more = session.drain(ring.get_mut(), &mut events);
             go = output.write(&mut events, &clock);
@@ -167,9 +171,9 @@ async fn trace(
                 break;
             }
         }
-        session.advance(&mut events);
+        session.advance(now_ns, &mut events);
         if Instant::now() >= next_loss_check {
-            session.check_losses(&mut events)?;
+            session.check_losses(clock::mono_ns(), &mut events)?;
             next_loss_check = Instant::now() + LOSS_PERIOD;
         }
         if output.write(&mut events, &clock) == Go::Enough
@@ -185,8 +189,10 @@ async fn trace(
     while session.drain(ring.get_mut(), &mut events) {
         output.write(&mut events, &clock);
     }
-    session.finish(&mut events);
-    session.check_losses(&mut events)?;
+    // One time for all that is told last: a replay has it from `end`.
+    let end_ns = clock::mono_ns();
+    session.finish(end_ns, &mut events);
+    session.check_losses(end_ns, &mut events)?;
     output.write(&mut events, &clock);
     let mut accounts = End::default();
     session.close_accounts(&mut accounts)?;
@@ -197,9 +203,10 @@ async fn trace(
         end.records_sent = accounts.records_sent;
         end.records_received = accounts.records_received;
         end.flows_left = accounts.flows_left;
-        Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
+        Event { mono_ns: end_ns, flow: None, what: What::End(Box::new(end)) }
     };
-    let totals = output.finish(end, &clock);
+    output.end(end, &clock);
+    let totals = output.finish();
     if config.output.summary {
         eprint!("{}", totals.summary(duration_ms));
     }
@@ -272,6 +279,9 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
         reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
+        warn_at_percent: Some(config.output.warn_at_percent),
+        all_closes: Some(config.all_closes),
+        part: Some(1),
     }
 }
 
@@ -286,27 +296,6 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
     map.insert("request_rto_max".into(), features.request_rto_max);
-    map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("recovery_exit".into(), features.recovery_exit);
     map
-}
-
-/// Opens everything that events go to.
-fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    match config.output.stdout {
-        Some(Format::Table) => {
-            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
-        }
-        Some(Format::Json) => {
-            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
-            sinks.push(Box::new(JsonSink::new(stdout)));
-        }
-        None => {}
-    }
-    if let Some(log) = &config.output.log {
-        let rotation =
-            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
-        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
-    }
-    Ok(sinks)
 }

@@ -67,9 +67,8 @@ impl Session {
         true
     }
 
-    /// Lets time pass for the flows.
-    pub fn advance(&mut self, events: &mut Vec<Event>) {
-        let now_ns = clock::mono_ns();
+    /// Lets time pass for the flows. `now_ns`: when the ring began to be drained.
+    pub fn advance(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         // Records may be on their way: only what is surely older than all of them is over.
         self.correlator.advance(now_ns.saturating_sub(clock::DRAIN_PERIOD_NS), events);
     }
@@ -78,8 +77,7 @@ impl Session {
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn check_losses(&mut self, events: &mut Vec<Event>) -> Result<(), AttachError> {
-        let now_ns = clock::mono_ns();
+    pub fn check_losses(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<(), AttachError> {
         let losses = self.losses.check(&self.programs)?;
         let explained = !losses.is_empty();
         for lost in losses {
@@ -95,8 +93,8 @@ impl Session {
     }
 
     /// Ends the trace: nothing more will come.
-    pub fn finish(&mut self, events: &mut Vec<Event>) {
-        self.correlator.finish(clock::mono_ns(), events);
+    pub fn finish(&mut self, now_ns: u64, events: &mut Vec<Event>) {
+        self.correlator.finish(now_ns, events);
     }
 
     /// What became of the records, the tracer's own calibration apart: in `end`, once nothing more will come.

@@ -56,6 +56,27 @@ impl Totals {
         *self.0.lost.entry(place).or_default() += records;
     }
 
+    /// Adds those of another trace.
+    pub fn add(&mut self, other: &Totals) {
+        let (Totals(end), Totals(other)) = (self, other);
+        for (&ty, more) in &other.retransmits {
+            *end.retransmits.entry(ty).or_default() += more;
+        }
+        for (&error, count) in &other.errors {
+            *end.errors.entry(error).or_default() += count;
+        }
+        end.timeouts += &other.timeouts;
+        end.unseen_segs += other.unseen_segs;
+        end.thresholds += other.thresholds;
+        end.recovered += other.recovered;
+        for (&cause, count) in &other.closed {
+            *end.closed.entry(cause).or_default() += count;
+        }
+        for (&place, records) in &other.lost {
+            *end.lost.entry(place).or_default() += records;
+        }
+    }
+
     /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
     pub fn into_end(mut self, duration_ms: u64) -> End {
         for place in LostWhere::ALL {
@@ -94,10 +115,7 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
         };
         for (ty, total) in &end.retransmits {
             line(ty.name(), total)?;
-            all.sent += total.sent;
-            all.failed += total.failed;
-            all.segs += total.segs;
-            all.bytes += total.bytes;
+            all += total;
         }
         if end.retransmits.len() > 1 {
             line("all", &all)?;
@@ -190,6 +208,21 @@ mod tests {
              Closed: retransmit_timeout 1.\n\
              LOST, so the numbers above are too low: ring 17.\n"
         );
+    }
+
+    #[test]
+    fn two_traces_together() {
+        let (mut both, mut doubled) = (totals(), totals());
+        both.add(&totals());
+        for event in sample::one_of_each() {
+            doubled.count(&event);
+        }
+        let failed = Retransmit { err: Some(SendError::QueueDrop), ..sample::rto() };
+        doubled.count(&sample::event(sample::ipv4_flow(), sample::retransmit(failed)));
+        assert_eq!(both, doubled);
+        let before = both.clone();
+        both.add(&Totals::default());
+        assert_eq!(both, before);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! A tracer that cannot keep up loses records; every one of them is told.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use nix::sys::signal::Signal;
 use xtask::lab::{Lab, witness::Witness};
 
 use crate::{
     storm::Storm,
-    tracer::{Outcome, Tracer, is_type, netns, number},
+    tracer::{Outcome, Tracer, is_type, netns, number, patience},
 };
 
 const CONNECTIONS: usize = 300;
@@ -21,13 +24,7 @@ fn a_full_ring_is_counted_and_told() {
     let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
     tracer.signal(Signal::SIGSTOP);
     storm.break_out(&lab);
-    // A record has some 400 bytes: no more than 170 of them fit. Each connection makes two within the first second.
-    let start = std::time::Instant::now();
-    let attempts = || lab.left.counters().unwrap().get("RetransSegs");
-    while attempts() < 2 * CONNECTIONS as u64 {
-        assert!(start.elapsed() < crate::tracer::PATIENCE, "no storm");
-        thread::sleep(Duration::from_millis(20));
-    }
+    await_overflow(&lab);
     tracer.signal(Signal::SIGCONT);
     tracer.wait_for("lost", |event| event["event"] == "lost" && event["where"] == "ring");
     // It goes on as before.
@@ -38,8 +35,21 @@ fn a_full_ring_is_counted_and_told() {
     let outcome = tracer.finish();
     outcome.assert_clean();
 
-    let lost = check_accounts(&outcome, attempts(), hidden(witness, &ports));
+    let lost = check_accounts(&outcome, attempts(&lab), hidden(witness, &ports));
     assert!(lost > 0, "{}", outcome.end());
+}
+
+fn attempts(lab: &Lab) -> u64 {
+    lab.left.counters().unwrap().get("RetransSegs")
+}
+
+/// A record has some 500 bytes: not even 170 of them fit. Each connection makes two within the first second.
+fn await_overflow(lab: &Lab) {
+    let start = Instant::now();
+    while attempts(lab) < 2 * CONNECTIONS as u64 {
+        assert!(start.elapsed() < patience(), "no storm");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -52,15 +62,14 @@ fn what_is_found_lost_while_finishing_is_told_as_well() {
     tracer.signal(Signal::SIGSTOP);
     storm.break_out(&lab);
     let ports = storm.ports();
-    thread::sleep(Duration::from_secs(1));
+    await_overflow(&lab);
     storm.calm_down(&lab);
     // It hears of this the moment it goes on.
     tracer.signal(Signal::SIGINT);
     tracer.signal(Signal::SIGCONT);
     let outcome = tracer.outcome();
     outcome.assert_clean();
-    let attempts = lab.left.counters().unwrap().get("RetransSegs");
-    let lost = check_accounts(&outcome, attempts, hidden(witness, &ports));
+    let lost = check_accounts(&outcome, attempts(&lab), hidden(witness, &ports));
     assert!(lost > 0, "{}", outcome.end());
 }
 

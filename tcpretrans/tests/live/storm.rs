@@ -1,8 +1,14 @@
 //! Many connections whose peers vanish at once: hundreds of retransmissions within a second or two.
 
-use std::{io::Write, thread, time::Duration};
+use std::{
+    io::Write,
+    thread,
+    time::{Duration, Instant},
+};
 
 use xtask::lab::{Connection, Family, Lab};
+
+use crate::{totals, tracer::patience};
 
 /// Connections of a [`Lab`], before and after their peers vanish.
 pub struct Storm {
@@ -24,17 +30,12 @@ impl Storm {
     pub fn calm_down(self, lab: &Lab) {
         lab.right.command("iptables", &["-w", "-F", "INPUT"]).unwrap();
         for connection in &self.connections {
-            crate::totals::settle(&connection.client);
+            totals::settle(&connection.client);
         }
         drop(self);
-        let gone = || {
-            let states =
-                lab.left.command("ss", &["-Htan", "state", "connected", "exclude", "time-wait"]).unwrap();
-            states.trim().is_empty()
-        };
-        let start = std::time::Instant::now();
-        while !gone() {
-            assert!(start.elapsed() < crate::tracer::PATIENCE, "connections do not go away");
+        let start = Instant::now();
+        while lab.left.sockets_in_use().unwrap() > 0 {
+            assert!(start.elapsed() < patience(), "connections do not go away");
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -6,7 +6,7 @@ use xtask::lab::{Lab, witness::Witness};
 
 use crate::{
     storm::Storm,
-    tracer::{PATIENCE, Tracer, netns, number},
+    tracer::{Tracer, netns, number, patience},
 };
 
 /// Enough that some are hidden, on a machine that hides some.
@@ -23,7 +23,7 @@ fn in_a_storm_every_segment_is_told_or_missed() {
     let start = std::time::Instant::now();
     let counter = |name: &str| lab.left.counters().unwrap().get(name);
     while counter("RetransSegs") < ATTEMPTS {
-        assert!(start.elapsed() < PATIENCE, "no storm");
+        assert!(start.elapsed() < patience(), "no storm");
         thread::sleep(Duration::from_millis(20));
     }
     let ports = storm.ports();

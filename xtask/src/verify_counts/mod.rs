@@ -21,7 +21,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    lab::{Lab, Namespace, ready, witness::Witness},
+    lab::{self, Lab, ready, witness::Witness},
     tracer_run,
 };
 use rules::Row;
@@ -36,6 +36,11 @@ pub struct Args {
     /// The tracer's program [default: it is built]
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
+}
+
+/// How long something may take that takes moments on a machine with nothing else to do.
+fn patience() -> Duration {
+    lab::patient(Duration::from_secs(60))
 }
 
 /// How often a scenario is played whose events the kernel hid.
@@ -174,26 +179,11 @@ pub fn play(program: &Path, scenario: &Scenario) -> Result<Found> {
 fn close(lab: &Lab, sockets: Vec<Watched>) -> Result<()> {
     drop(sockets);
     let start = Instant::now();
-    while in_use(&lab.left)? + in_use(&lab.right)? > 0 {
-        ensure!(start.elapsed() < Duration::from_secs(60), "sockets of the lab do not go away");
+    while lab.left.sockets_in_use()? + lab.right.sockets_in_use()? > 0 {
+        ensure!(start.elapsed() < patience(), "sockets of the lab do not go away");
         thread::sleep(Duration::from_millis(10));
     }
-    // Each has been heard of when its socket is gone; the tracer reads its records a moment later.
     Ok(())
-}
-
-/// TCP sockets of a namespace, those in TIME_WAIT apart.
-fn in_use(namespace: &Namespace) -> Result<u64> {
-    let mut sockets = 0;
-    for (file, section) in [("sockstat", "TCP:"), ("sockstat6", "TCP6:")] {
-        let path = format!("/proc/thread-self/net/{file}");
-        let text =
-            namespace.run(|| fs::read_to_string(&path)).with_context(|| format!("cannot read {path}"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(section)).unwrap_or_default();
-        let count = line.split_whitespace().skip_while(|word| *word != "inuse").nth(1);
-        sockets += count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
-    }
-    Ok(sockets)
 }
 
 impl Found {

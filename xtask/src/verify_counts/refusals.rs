@@ -10,12 +10,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
+    patience,
     rules::Untold,
     scenario::{Played, both_ends, settle},
 };
 use crate::lab::{Connection, DEVICE, Family, LEFT, Lab, Packets, RIGHT, shell, trouble::Fate};
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Connections that have measured their RTT.
 fn warm(lab: &Lab, count: usize) -> Result<Vec<Connection>> {
@@ -28,7 +27,7 @@ fn warm(lab: &Lab, count: usize) -> Result<Vec<Connection>> {
 fn await_count(lab: &Lab, counter: &str, count: u64) -> Result<()> {
     let start = Instant::now();
     while lab.left.counters()?.get(counter) < count {
-        ensure!(start.elapsed() < PATIENCE, "{counter} does not get to {count}");
+        ensure!(start.elapsed() < patience(), "{counter} does not get to {count}");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -18,10 +18,8 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::patience;
 use crate::lab::{Lab, Namespace};
-
-/// Long enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A tracer of a lab's two namespaces.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ impl Traced {
             if let Some(status) = traced.child.try_wait()? {
                 bail!("the tracer ended before it was ready ({status}): {}", traced.said());
             }
-            ensure!(start.elapsed() < PATIENCE, "the tracer does not get ready: {}", traced.said());
+            ensure!(start.elapsed() < patience(), "the tracer does not get ready: {}", traced.said());
             thread::sleep(Duration::from_millis(5));
         }
         Ok(traced)
@@ -76,7 +74,7 @@ impl Traced {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            ensure!(start.elapsed() < PATIENCE, "the tracer does not end: {}", self.said());
+            ensure!(start.elapsed() < patience(), "the tracer does not end: {}", self.said());
             thread::sleep(Duration::from_millis(5));
         };
         ensure!(status.success(), "the tracer ended with {status}: {}", self.said());
