@@ -16,6 +16,7 @@ macro_rules! require_lab {
 mod already_troubled;
 mod attempts;
 mod bad_usage;
+mod counts;
 mod death_clock;
 mod endings;
 mod failed_send;
@@ -41,5 +42,6 @@ mod tail_loss;
 mod totals;
 mod tracer;
 mod truth;
+mod unseen;
 mod untroubled;
 mod verifier;
