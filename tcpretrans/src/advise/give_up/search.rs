@@ -1,0 +1,124 @@
+//! Which value of a knob notices a dead peer in time: by the death clock, asked for other values than those in force.
+
+use serde::Serialize;
+
+use super::silence::Patience;
+use crate::{
+    advise::distribution::Distribution,
+    deadline::{TimerView, model_timeout_ms},
+};
+
+/// Those that people ask about; 15 is Linux's default, 8 the least that RFC 1122 allows.
+const USUAL_RETRIES: [u32; 6] = [3, 5, 6, 8, 10, 15];
+/// `tcp_retries2` has one byte, but the budget of 30 is 45 minutes already.
+const MOST_RETRIES: u32 = 30;
+/// Steps in which a TCP_USER_TIMEOUT is looked for, ms.
+const USER_TIMEOUT_STEP_MS: u64 = 100;
+
+/// What a value of `tcp_retries2` would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ForRetries {
+    /// The value.
+    pub retries: u32,
+    /// The time that it stands for (`tcp_model_timeout`), ms.
+    pub budget_ms: u64,
+    /// How long a dead peer would be waited for, over the timers seen: since the original transmission.
+    pub detection: Option<Distribution>,
+    /// How many of the connections that recovered would have been cut off.
+    pub cut_off: usize,
+}
+
+/// What a TCP_USER_TIMEOUT would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UserTimeout {
+    /// The value, ms.
+    pub timeout_ms: u64,
+    /// How long a dead peer would be waited for, over the timers seen: since the original transmission.
+    pub detection: Option<Distribution>,
+    /// How many of the connections that recovered would have been cut off.
+    pub cut_off: usize,
+}
+
+/// How to notice dead peers within the time asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Choice {
+    /// The most patient `tcp_retries2` that does; `None`: not even 1 does.
+    pub retries2: Option<ForRetries>,
+    /// The most patient TCP_USER_TIMEOUT that does.
+    pub user_timeout: Option<UserTimeout>,
+    /// The least patient `tcp_retries2` that would have cut off nothing.
+    pub harmless_retries2: Option<ForRetries>,
+}
+
+/// Timers at their first RTO, and how many there were of each kind.
+type Ladders<'a> = [(&'a TimerView, usize)];
+
+/// What the usual values would do.
+pub(super) fn usual(ladders: &Ladders<'_>, recovered: &[Patience]) -> Vec<ForRetries> {
+    USUAL_RETRIES.iter().filter_map(|&retries| for_retries(retries, ladders, recovered)).collect()
+}
+
+/// How to notice dead peers in time. `None` without a timer to ask.
+pub(super) fn within(ladders: &Ladders<'_>, recovered: &[Patience], wanted_ms: u64) -> Option<Choice> {
+    if ladders.is_empty() {
+        return None;
+    }
+    let in_time = |detection: &Option<Distribution>| {
+        detection.is_some_and(|detection| detection.max_ms <= wanted_ms as f64)
+    };
+    let of = |retries| for_retries(retries, ladders, recovered);
+    // More retries never mean less time.
+    let retries2 = (1..=MOST_RETRIES).map_while(of).take_while(|found| in_time(&found.detection)).last();
+    let harmless_retries2 = (1..=MOST_RETRIES).filter_map(of).find(|found| found.cut_off == 0);
+    let steps: Vec<u64> = (1..=wanted_ms / USER_TIMEOUT_STEP_MS).collect();
+    let fits = |step: &u64| {
+        in_time(&detection(ladders, |view| view.user_timeout_ms = Some(milliseconds(step * USER_TIMEOUT_STEP_MS))))
+    };
+    let user_timeout = steps[..steps.partition_point(fits)]
+        .last()
+        .map(|step| for_user_timeout(step * USER_TIMEOUT_STEP_MS, ladders, recovered));
+    Some(Choice { retries2, user_timeout, harmless_retries2 })
+}
+
+fn milliseconds(ms: u64) -> u32 {
+    u32::try_from(ms).unwrap_or(u32::MAX)
+}
+
+fn for_retries(retries: u32, ladders: &Ladders<'_>, recovered: &[Patience]) -> Option<ForRetries> {
+    // The budget hangs on `rto_max`, which flows may differ in: the strictest cuts off first.
+    let budget = |view: &TimerView| {
+        model_timeout_ms(view.kernel, retries, view.kernel.rto_min_jiffies(), view.rto_max_jiffies)
+    };
+    let budget_ms = ladders.iter().filter_map(|(view, _)| budget(view)).min()?;
+    Some(ForRetries {
+        retries,
+        budget_ms,
+        detection: detection(ladders, |view| view.sysctls.retries2 = retries),
+        cut_off: recovered
+            .iter()
+            .filter(|patience| patience.judged_ms.is_some_and(|ms| ms >= budget_ms))
+            .count(),
+    })
+}
+
+fn for_user_timeout(timeout_ms: u64, ladders: &Ladders<'_>, recovered: &[Patience]) -> UserTimeout {
+    UserTimeout {
+        timeout_ms,
+        detection: detection(ladders, |view| view.user_timeout_ms = Some(milliseconds(timeout_ms))),
+        cut_off: recovered.iter().filter(|patience| patience.unanswered_ms >= timeout_ms).count(),
+    }
+}
+
+/// How long a dead peer is waited for with a knob turned: from the original transmission to the death foretold.
+fn detection(ladders: &Ladders<'_>, turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
+    let deaths = ladders.iter().flat_map(|&(view, count)| {
+        let mut view = view.clone();
+        turn(&mut view);
+        let first_wait_us = u64::from(view.rto_jiffies) * view.kernel.tick_ns() / 1000;
+        let death = view.forecast().map(|deadline| {
+            (deadline.expected_ns.saturating_sub(view.mono_ns) / 1000 + first_wait_us) as i64
+        });
+        std::iter::repeat_n(death, count)
+    });
+    Distribution::of_us(deaths.flatten())
+}

@@ -1,0 +1,179 @@
+//! Requests on established connections: what arrives only after a retransmission arrives late.
+//!
+//! What is measured is the stall: from the original transmission until the loss was repaired. A request that meets one
+//! takes at least so long, plus what it takes anyway.
+
+use serde::Serialize;
+use tcpretrans_ebpf::tcp_state;
+
+use super::{Cut, cuts, harmless_ms};
+use crate::{
+    advise::{
+        distribution::{Distribution, FEW_FOR_MEDIAN},
+        estimator::{Estimator, Past},
+    },
+    deadline::Kernel,
+    event::{Event, HungUpSide, RecoveredBy, Retransmit, RetransmitType, What},
+};
+
+/// What people set, ms.
+const TIMEOUTS_MS: [u64; 10] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000, 30_000];
+
+/// The stall that is going on, on one flow.
+#[derive(Debug, Clone, Copy)]
+pub struct Stalling {
+    began_ns: u64,
+    /// Since when an answer is possible: the last retransmission, and the round trip after it.
+    answer_ns: u64,
+    first_wait_ns: Option<u64>,
+}
+
+/// How a stall ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stall {
+    /// Repaired.
+    Repaired {
+        /// Since the original transmission, us.
+        after_us: i64,
+        /// Of these, until the first timer expired; `None`: an ACK told of the loss.
+        first_wait_us: Option<i64>,
+    },
+    /// An end of the connection hung up before that.
+    HungUp {
+        /// This end?
+        local: bool,
+        /// Since the original transmission, us.
+        after_us: i64,
+    },
+}
+
+impl Stalling {
+    /// Takes one event of a flow; gives the stall's end if this is it.
+    pub fn observe(state: &mut Option<Stalling>, past: &Past, event: &Event, kernel: Kernel) -> Option<Stall> {
+        let after_us = |began_ns: u64, ended_ns: u64| ended_ns.saturating_sub(began_ns) as i64 / 1000;
+        match &event.what {
+            What::Retransmit(retransmit) if carries_requests(retransmit) => {
+                let answer_ns = event.mono_ns + round_trip_ns(retransmit);
+                match state {
+                    Some(stalling) => stalling.answer_ns = answer_ns,
+                    None => *state = Some(Stalling::begin(retransmit, past, kernel)),
+                }
+                None
+            }
+            What::Recovered(recovered) => {
+                let stalling = state.take()?;
+                // Otherwise it was noticed later than it happened.
+                let exact = matches!(recovered.by, RecoveredBy::CongState | RecoveredBy::TlpAck);
+                let ended_ns = if exact { event.mono_ns } else { stalling.answer_ns.min(event.mono_ns) };
+                (recovered.spurious != Some(true)).then_some(Stall::Repaired {
+                    after_us: after_us(stalling.began_ns, ended_ns),
+                    first_wait_us: stalling.first_wait_ns.map(|ns| ns as i64 / 1000),
+                })
+            }
+            What::Closed(closed) => {
+                let stalling = state.take()?;
+                let hung_up = closed.hung_up.as_ref()?;
+                Some(Stall::HungUp {
+                    local: hung_up.side == HungUpSide::Local,
+                    after_us: after_us(stalling.began_ns, event.mono_ns),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn begin(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Stalling {
+        let now_ns = retransmit.record.mono_ns;
+        let wait_ns = first_wait_ns(retransmit, past, kernel);
+        // Of what ACKs told to be lost, nothing tells when it was sent: a round trip ago, or a little more.
+        let since_ns = wait_ns.unwrap_or_else(|| round_trip_ns(retransmit));
+        Stalling {
+            began_ns: now_ns.saturating_sub(since_ns),
+            answer_ns: now_ns + round_trip_ns(retransmit),
+            first_wait_ns: wait_ns,
+        }
+    }
+}
+
+/// Of a connection that can carry requests, and not of its own end.
+fn carries_requests(retransmit: &Retransmit) -> bool {
+    !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck)
+        && matches!(retransmit.state, tcp_state::ESTABLISHED | tcp_state::CLOSE_WAIT)
+}
+
+fn round_trip_ns(retransmit: &Retransmit) -> u64 {
+    u64::from(retransmit.srtt_us.unwrap_or(0)) * 1000
+}
+
+/// For how long the timer was armed that brought this retransmission about.
+fn first_wait_ns(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Option<u64> {
+    let sock = &retransmit.record.sock;
+    let jiffies = match retransmit.ty {
+        RetransmitType::Tlp => {
+            let estimator = Estimator::of(sock, past, kernel)?;
+            estimator.probe_jiffies(estimator.floor_us, retransmit.packets_out == 1)
+        }
+        // Where it is not the first RTO, the ones before are not in the recording.
+        RetransmitType::Rto | RetransmitType::ZeroWindow => u64::from(sock.icsk_rto),
+        _ => return None,
+    };
+    // The wheel fires it a tick later, of which half has passed already.
+    Some(jiffies * kernel.tick_ns() + kernel.tick_ns() / 2)
+}
+
+/// Gathers stalls.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    repaired_us: Vec<i64>,
+    first_waits_us: Vec<i64>,
+    hung_up_local_us: Vec<i64>,
+    hung_up_peer: usize,
+}
+
+/// The advice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RequestAdvice {
+    /// Stalls that TCP repaired: since the original transmission.
+    pub repaired: Option<Distribution>,
+    /// Where a timer noticed the loss: until it expired for the first time.
+    pub first_wait: Option<Distribution>,
+    /// Stalls in which the local application hung up: since the original transmission.
+    pub hung_up: Option<Distribution>,
+    /// Stalls in which the peer hung up.
+    pub hung_up_by_peer: usize,
+    /// Which timeouts would have cut off how many of the repaired.
+    pub timeouts: Vec<Cut>,
+    /// The lowest of these that would have cut off none, ms.
+    pub harmless_ms: Option<u64>,
+    /// Are these enough to say more than a hint?
+    pub enough: bool,
+}
+
+impl Tally {
+    /// Takes one.
+    pub fn add(&mut self, stall: Stall) {
+        match stall {
+            Stall::Repaired { after_us, first_wait_us } => {
+                self.repaired_us.push(after_us);
+                self.first_waits_us.extend(first_wait_us);
+            }
+            Stall::HungUp { local: true, after_us } => self.hung_up_local_us.push(after_us),
+            Stall::HungUp { local: false, .. } => self.hung_up_peer += 1,
+        }
+    }
+
+    /// Concludes.
+    pub fn conclude(&self) -> RequestAdvice {
+        let distribution = |values: &[i64]| Distribution::of_us(values.iter().copied());
+        let timeouts = cuts(&TIMEOUTS_MS, &self.repaired_us);
+        RequestAdvice {
+            repaired: distribution(&self.repaired_us),
+            first_wait: distribution(&self.first_waits_us),
+            hung_up: distribution(&self.hung_up_local_us),
+            hung_up_by_peer: self.hung_up_peer,
+            harmless_ms: harmless_ms(&timeouts),
+            timeouts,
+            enough: self.repaired_us.len() >= FEW_FOR_MEDIAN,
+        }
+    }
+}
