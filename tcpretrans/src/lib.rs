@@ -12,4 +12,5 @@ pub mod flow;
 pub mod kernel;
 pub mod live;
 pub mod owner;
+pub mod recording;
 pub mod sink;

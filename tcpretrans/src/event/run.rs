@@ -26,6 +26,12 @@ pub struct Start {
     pub features: FeatureMap,
     /// `enum sk_rst_reason` of this kernel: the numbers in recorded resets shift between versions.
     pub reset_reasons: BTreeMap<u32, String>,
+    /// `--warn-at`, percent: replay passes the same thresholds.
+    pub warn_at_percent: Option<u8>,
+    /// `--all-closes`: without it, the ends of connections that had no trouble are not in a recording.
+    pub all_closes: Option<bool>,
+    /// Which file of the trace this one is, from 1: what was rotated away shows by it.
+    pub part: Option<u32>,
 }
 
 /// Where events were lost.

@@ -270,6 +270,9 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
         reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
+        warn_at_percent: Some(config.output.warn_at_percent),
+        all_closes: Some(config.all_closes),
+        part: Some(1),
     }
 }
 

@@ -276,6 +276,9 @@ pub fn start() -> Start {
         clock_ns: CLOCK.wall_minus_mono_ns,
         features: [("retransmit_err".into(), true), ("cong_state".into(), false)].into(),
         reset_reasons: [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
+        warn_at_percent: Some(50),
+        all_closes: Some(false),
+        part: Some(1),
     }
 }
 

@@ -219,6 +219,9 @@ impl Encoder<'_> {
             clock: start.clock_ns,
             features: start.features.iter().map(|(name, has)| (Text::Borrowed(&**name), *has)).collect(),
             reset_reasons: Cow::Borrowed(&start.reset_reasons),
+            warn_at_percent: start.warn_at_percent,
+            all_closes: start.all_closes,
+            part: start.part,
         };
         self.write(&line)
     }

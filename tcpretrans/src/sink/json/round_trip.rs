@@ -215,8 +215,9 @@ fn own_event() -> impl Strategy<Value = What> {
         any::<i64>(),
         btree_map(any::<String>(), any::<bool>(), 0..3),
         btree_map(any::<u32>(), any::<String>(), 0..3),
+        any::<(Option<u8>, Option<bool>, Option<u32>)>(),
     )
-        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons)| {
+        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons, settings)| {
             let [version, kernel] = texts;
             let features = features.into_iter().map(|(name, has)| (name.into(), has)).collect();
             What::Start(Box::new(Start {
@@ -228,6 +229,9 @@ fn own_event() -> impl Strategy<Value = What> {
                 clock_ns,
                 features,
                 reset_reasons,
+                warn_at_percent: settings.0,
+                all_closes: settings.1,
+                part: settings.2,
             }))
         });
     let total = (0..1_u64 << 60, 0..1_u64 << 60, any::<u64>(), any::<u64>())
@@ -333,7 +337,11 @@ fn the_lines_have_the_documented_fields_in_their_order() {
     let expect = |kind: &str, names: &str| {
         assert_eq!(fields[kind], names.split_whitespace().collect::<Vec<_>>(), "{kind}");
     };
-    expect("start", "ts mono_ns event schema version kernel hz command filters clock features reset_reasons");
+    expect(
+        "start",
+        "ts mono_ns event schema version kernel hz command filters clock features reset_reasons \
+         warn_at_percent all_closes part",
+    );
     expect(
         "retransmit",
         "ts mono_ns event flow type certain state segs bytes seq err retransmits backoff rto_ms next_rto_ms \

@@ -82,6 +82,12 @@ pub struct StartLine<'a> {
     pub features: BTreeMap<Text<'a>, bool>,
     #[serde(default)]
     pub reset_reasons: Cow<'a, BTreeMap<u32, String>>,
+    #[serde(default)]
+    pub warn_at_percent: Option<u8>,
+    #[serde(default)]
+    pub all_closes: Option<bool>,
+    #[serde(default)]
+    pub part: Option<u32>,
 }
 
 /// `retransmit`
