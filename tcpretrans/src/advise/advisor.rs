@@ -82,6 +82,7 @@ pub struct Advisor {
 #[derive(Debug, Default)]
 struct FlowState {
     number: u32,
+    remote: Option<Remote>,
     past: Past,
     losses: Losses,
     connecting: Option<Connecting>,
@@ -123,12 +124,86 @@ impl Advisor {
         }
         let Some(flow) = &event.flow else { return };
         self.recording.events += 1;
-        // A recording that was cut off at its beginning has no `start`.
-        let Some(kernel) = *kernel.get_or_insert_with(|| None.or(kernel_of(event))).into() else { return };
-        let _ = (flow, kernel);
+        if kernel.is_none() {
+            *kernel = hz_of(event).map(Kernel::new);
+        }
+        let Some(kernel) = *kernel else { return };
+        let key = (session, flow.id);
+        let flows = &mut self.recording.flows;
+        let state = self.flows.entry(key).or_insert_with(|| {
+            *flows += 1;
+            FlowState { number: *flows as u32, ..FlowState::default() }
+        });
+        state.learn(event, kernel);
+        let (remote, number) = (Remote::of(flow), state.number);
+        let losses = &mut self.losses;
+        state.losses.observe(event, &state.past, kernel, &mut |finding| {
+            losses.add(remote, number, &finding);
+        });
+        if let Some(connect) = Connecting::observe(&mut state.connecting, event) {
+            self.connects.add(connect);
+        }
+        if let Some(stall) = Stalling::observe(&mut state.stalling, &state.past, event, kernel) {
+            self.requests.add(stall);
+        }
+        if let Some(silence) = Silent::observe(&mut state.silent, event, kernel) {
+            self.silences.add(silence);
+        }
+        state.remote = Some(remote);
+        if matches!(event.what, What::Closed(_)) {
+            self.flows.remove(&key);
+        }
+    }
+
+    /// The recording is read.
+    pub fn conclude(mut self) -> Advice {
+        let losses = &mut self.losses;
+        for mut state in self.flows.into_values() {
+            if let Some(remote) = state.remote {
+                state.losses.finish(&mut |finding| losses.add(remote, state.number, &finding));
+            }
+            if let Some(silent) = state.silent {
+                self.silences.add(silent.unresolved());
+            }
+        }
+        let hz: BTreeSet<u32> = self.sessions.values().flatten().map(|kernel| kernel.hz).collect();
+        let kernels: Vec<String> = self.kernels.into_iter().collect();
+        Advice {
+            rto_min: self.losses.conclude(&self.questions.floors_ms, &kernels),
+            connect_timeout: self.connects.conclude(),
+            request_timeout: self.requests.conclude(),
+            give_up: self.silences.conclude(self.questions.detect_within_ms),
+            recording: Recording {
+                sessions: self.sessions.len(),
+                hz: hz.into_iter().collect(),
+                kernels,
+                ..self.recording
+            },
+        }
     }
 }
 
-fn kernel_of(_event: &Event) -> Option<Kernel> {
-    None
+impl FlowState {
+    /// Looks at the estimator, where the event shows it.
+    fn learn(&mut self, event: &Event, kernel: Kernel) {
+        match &event.what {
+            What::Retransmit(retransmit)
+                if !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck) =>
+            {
+                self.past.learn(&retransmit.record.sock, kernel);
+            }
+            What::Observation(observation) => self.past.learn(&observation.record.sock, kernel),
+            _ => {}
+        }
+    }
+}
+
+/// HZ of a recording without its beginning: a timer's event has its RTO in jiffies and in ms.
+fn hz_of(event: &Event) -> Option<u32> {
+    const USUAL: [u32; 4] = [100, 250, 300, 1000];
+    let What::Retransmit(retransmit) = &event.what else { return None };
+    let jiffies = u64::from(retransmit.record.sock.icsk_rto);
+    let rto_ms = retransmit.rto_ms.filter(|&ms| ms > 0 && jiffies > 0)?;
+    let hz = jiffies * 1000 / rto_ms;
+    USUAL.into_iter().min_by_key(|&usual| u64::from(usual).abs_diff(hz))
 }

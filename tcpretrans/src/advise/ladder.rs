@@ -17,7 +17,7 @@ impl Waits {
     /// When the probe goes out, and each RTO of these backoff exponents expires, in jiffies. The first timer is armed in
     /// the jiffy `armed` by the sender, each further one by the handler of the one before (`tcp_rearm_rto`,
     /// `tcp_retransmit_timer`).
-    pub fn expiries(&self, armed: u64, backoffs: impl IntoIterator<Item = u8>) -> impl Iterator<Item = u64> {
+    pub fn expiries(self, armed: u64, backoffs: impl IntoIterator<Item = u8>) -> impl Iterator<Item = u64> {
         let (rto, rto_max) = (self.rto, self.rto_max.max(1));
         let backed_off = move |backoff: u8| rto.checked_shl(backoff.into()).unwrap_or(rto_max).min(rto_max);
         let waits = self.probe.into_iter().chain(backoffs.into_iter().map(backed_off));

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::advise_args::AdviseArgs;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Commands and what they show.
@@ -13,6 +14,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
+    ("tcpretrans advise tcp.jsonl", "what would other settings have done?"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -60,6 +62,8 @@ pub struct CommandLine {
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say what other settings would do: RTO_MIN, timeouts of applications, tcp_retries2, from recordings
+    Advise(Box<AdviseArgs>),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

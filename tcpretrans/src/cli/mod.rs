@@ -1,5 +1,6 @@
 //! The command line: from arguments to a [`Config`], and from results to exit codes.
 
+pub mod advise_args;
 pub mod args;
 pub mod config;
 pub mod exit;
@@ -17,7 +18,8 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::doctor;
+use crate::{advise, doctor};
+use advise_args::AdviseConfig;
 use args::{Command, CommandLine};
 use exit::Exit;
 use usage::UsageError;
@@ -58,6 +60,7 @@ fn dispatch(
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
             live(Config::from_args(&line.live, command)?)
         }
+        Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();

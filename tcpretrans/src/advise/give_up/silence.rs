@@ -120,7 +120,10 @@ impl Silent {
             return None;
         }
         // A first RTO: whatever was before has been answered.
-        let before = state.take().map(|silent| silent.recovered(silent.answer_ns));
+        let before = state.take().map(|silent| {
+            let at_ns = silent.answer_ns;
+            silent.recovered(at_ns)
+        });
         let wait_ns = u64::from(record.sock.icsk_rto) * kernel.tick_ns() + kernel.tick_ns() / 2;
         let first = retransmit.retransmits <= 1;
         // If the first was not seen, `retrans_stamp` says when it was; the wait before it is not known.
