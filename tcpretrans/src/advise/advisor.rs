@@ -18,6 +18,7 @@ use super::{
 use crate::{
     deadline::Kernel,
     event::{Event, FlowId, RetransmitType, What},
+    sink::json::Timestamp,
 };
 
 /// What is asked.
@@ -59,9 +60,10 @@ pub struct Recording {
     pub flows: usize,
     /// Records that the trace lost, by its own count: what follows may lack them.
     pub records_lost: u64,
-    /// First and last event, wall clock, ns since 1970; `None`: there was none.
-    #[serde(skip)]
-    pub span_ns: Option<(i64, i64)>,
+    /// Time of the first event; `None`: there was none.
+    pub first: Option<Timestamp>,
+    /// Time of the last.
+    pub last: Option<Timestamp>,
 }
 
 /// Gathers evidence.
@@ -109,8 +111,9 @@ impl Advisor {
 
     /// Takes one event of a session; `wall_ns` is its time on the wall clock, since 1970.
     pub fn observe(&mut self, session: u32, wall_ns: i64, event: &Event) {
-        let (first, last) = self.recording.span_ns.unwrap_or((wall_ns, wall_ns));
-        self.recording.span_ns = Some((first.min(wall_ns), last.max(wall_ns)));
+        let now = Timestamp { wall_ns };
+        self.recording.first = Some(self.recording.first.map_or(now, |first| first.min(now)));
+        self.recording.last = Some(self.recording.last.map_or(now, |last| last.max(now)));
         let kernel = self.sessions.entry(session).or_default();
         match &event.what {
             What::Start(start) => {

@@ -176,8 +176,8 @@ mod tests {
         let once = loss(1).at_floor(52_000);
         assert_eq!((once.rto_jiffies, once.sooner_us), (14, 37 * 4000));
         assert_eq!(once.recovery_us, 206_000 - 148_000);
-        // At 15 and 44 jiffies of the 52 that the path may have been dead for.
-        assert_eq!((once.more_at_most, once.more_in_vain), (1, 0));
+        // At 15 and 44 jiffies of the 52 that the path may have been dead for; a third repairs it.
+        assert_eq!((once.more_at_most, once.more_in_vain), (2, 0));
         let twice = loss(2);
         assert_eq!(twice.recovery_us, 638_000);
         // 15, then 28 + 1 from the handler, not 160.

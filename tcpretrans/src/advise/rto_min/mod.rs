@@ -129,7 +129,7 @@ pub struct Candidate {
     pub retransmissions_now: u64,
     /// How many more at most: if not single packets got lost but the path was dead until the recorded repair.
     pub more_at_most: u64,
-    /// How many more would have been in vain, because the answer was on its way.
+    /// How many more would have been in vain, because the answer was on its way, and would have taken as long as it did.
     pub more_in_vain: u64,
     /// Flows whose RTO would be shorter than their round trip and a delayed ACK of 40 ms.
     pub flows_outrun_by_delayed_ack: usize,

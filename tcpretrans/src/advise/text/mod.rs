@@ -27,9 +27,10 @@ fn head(page: &mut Page, recording: &Recording) {
         let timestamp = Timestamp::from_nanosecond(wall_ns.into()).unwrap_or_default();
         timestamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     };
-    let span = recording
-        .span_ns
-        .map_or_else(String::new, |(first, last)| format!(", {} to {}", time(first), time(last)));
+    let span = match (recording.first, recording.last) {
+        (Some(first), Some(last)) => format!(", {} to {}", time(first.wall_ns), time(last.wall_ns)),
+        _ => String::new(),
+    };
     let kernels = match (&recording.kernels[..], &recording.hz[..]) {
         ([kernel], [hz]) => format!(" (Linux {kernel}, HZ {hz})"),
         ([], _) => String::new(),

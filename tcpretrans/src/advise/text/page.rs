@@ -178,13 +178,13 @@ pub fn high_name(distribution: Option<&Distribution>) -> &'static str {
     }
 }
 
-/// `median 206 ms, p99 1.4 s`
+/// `206 ms (median; p99 1.4 s)`
 pub fn median_and_high(distribution: &Distribution) -> String {
     if distribution.count == 1 {
         return time(distribution.p50_ms);
     }
     format!(
-        "median {}, {} {}",
+        "{} (median; {} {})",
         time(distribution.p50_ms),
         high_name(Some(distribution)),
         time(distribution.p99_ms)

@@ -25,8 +25,9 @@ pub(super) fn render(page: &mut Page, advice: &Advice) {
     table(page, &rto_min.candidates);
     page.gap();
     page.words(
-        "REPAIRED, SOONER: if the same transmissions are lost as were. MORE SENT: none then; so many at most if the \
-         path was dead until the recorded repair. IN VAIN: of these, sent while the answer was on its way.",
+        "REPAIRED, SOONER: if the same transmissions get lost as did. MORE SENT: none then; so many at most if the \
+         path was dead until the recorded repair, which then comes no sooner. IN VAIN: sent while the answer was on its \
+         way, if answers take as long as they did.",
     );
     prefixes(page, rto_min);
     risks(page, advice);
