@@ -184,7 +184,11 @@ mod tests {
         let calm = estimator(&sock(340, 200_000, 90, 200_000), 250);
         assert_eq!((calm.floor_us, calm.source), (200_000, FloorSource::Shown));
         assert_eq!(calm.rto_jiffies(200_000), 51, "204 ms, as ss shows it everywhere at HZ 250");
-        assert_eq!(calm.rto_jiffies(floor_in_force_us(50, calm.kernel)), 14, "52 ms of floor and a round trip");
+        assert_eq!(
+            calm.rto_jiffies(floor_in_force_us(50, calm.kernel)),
+            14,
+            "52 ms of floor and a round trip"
+        );
         let hz1000 = estimator(&sock(340, 200_000, 90, 200_000), 1000);
         assert_eq!([200_000, 50_000, 10_000].map(|floor| hz1000.rto_jiffies(floor)), [201, 51, 11]);
     }

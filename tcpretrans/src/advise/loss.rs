@@ -199,12 +199,17 @@ mod tests {
         let spurious = Loss { spurious: Some(true), ..late };
         // The answer comes after 52 + 47 jiffies whatever happens: one in vain now, then two (15, 44).
         assert_eq!(spurious.at_floor(52_000).more_in_vain, 1);
-        assert_eq!(spurious.at_floor(12_000).more_in_vain, 3, "at 5, 14, 32 and 72 (wheel's rounding included)");
+        assert_eq!(
+            spurious.at_floor(12_000).more_in_vain,
+            3,
+            "at 5, 14, 32 and 72 (wheel's rounding included)"
+        );
     }
 
     #[test]
     fn a_probe_waits_for_the_floor_too() {
-        let probe = Loss { probe_of_one: Some(true), backoffs: Vec::new(), repaired_jiffies: 1052, ..loss(1) };
+        let probe =
+            Loss { probe_of_one: Some(true), backoffs: Vec::new(), repaired_jiffies: 1052, ..loss(1) };
         assert_eq!(probe.at_floor(52_000).sooner_us, 37 * 4000);
         let of_many = Loss { probe_of_one: Some(false), ..probe };
         assert_eq!(of_many.at_floor(52_000).sooner_us, 0);

@@ -87,7 +87,8 @@ impl Losses {
                 self.row = Some(Row { incomplete: true, ..Row::new(&Record::default(), None) });
             }
             What::Recovered(recovered) => {
-                let exact = matches!(recovered.by, RecoveredBy::CongState | RecoveredBy::TlpAck);
+                // An answered probe shows when data beyond it is acknowledged (tcp_process_tlp_ack), which may be later.
+                let exact = recovered.by == RecoveredBy::CongState;
                 self.answer(exact.then_some(event.mono_ns));
                 self.flush(recovered.spurious, found);
             }
@@ -96,11 +97,7 @@ impl Losses {
                 self.row = None;
                 self.flush(None, found);
             }
-            What::Start(_)
-            | What::Threshold(_)
-            | What::Observation(_)
-            | What::Lost(_)
-            | What::End(_) => {}
+            What::Start(_) | What::Threshold(_) | What::Observation(_) | What::Lost(_) | What::End(_) => {}
         }
     }
 

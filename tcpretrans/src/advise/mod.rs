@@ -16,6 +16,7 @@ mod command;
 pub mod distribution;
 pub mod estimator;
 pub mod give_up;
+mod hanging_up;
 pub mod ladder;
 pub mod loss;
 pub mod losses;

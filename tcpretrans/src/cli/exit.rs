@@ -3,10 +3,10 @@
 use std::{io, process::ExitCode};
 
 use super::usage::UsageError;
-use crate::recording::OpenError;
 use crate::kernel::{
     btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace, programs::AttachError,
 };
+use crate::recording::OpenError;
 
 /// The exit codes of README.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

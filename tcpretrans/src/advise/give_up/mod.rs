@@ -68,8 +68,7 @@ impl Tally {
                 self.user_timeouts += 1;
             } else {
                 let key = (view.kernel.hz, view.rto_jiffies, view.rto_max_jiffies);
-                let seen =
-                    self.views.entry(key).or_insert_with(|| Seen { view: (**view).clone(), count: 0 });
+                let seen = self.views.entry(key).or_insert_with(|| Seen { view: (**view).clone(), count: 0 });
                 seen.count += 1;
             }
         }

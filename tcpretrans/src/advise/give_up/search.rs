@@ -72,7 +72,9 @@ pub(super) fn within(ladders: &Ladders<'_>, recovered: &[Patience], wanted_ms: u
     let harmless_retries2 = (1..=MOST_RETRIES).filter_map(of).find(|found| found.cut_off == 0);
     let steps: Vec<u64> = (1..=wanted_ms / USER_TIMEOUT_STEP_MS).collect();
     let fits = |step: &u64| {
-        in_time(&detection(ladders, |view| view.user_timeout_ms = Some(milliseconds(step * USER_TIMEOUT_STEP_MS))))
+        in_time(&detection(ladders, |view| {
+            view.user_timeout_ms = Some(milliseconds(step * USER_TIMEOUT_STEP_MS))
+        }))
     };
     let user_timeout = steps[..steps.partition_point(fits)]
         .last()

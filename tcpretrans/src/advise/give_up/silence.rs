@@ -1,5 +1,6 @@
 //! A silence: RTOs of an established connection, one after another, without an answer.
 
+use crate::advise::hanging_up::hung_up_after_us;
 use crate::{
     deadline::{Kernel, TimerView},
     event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
@@ -81,7 +82,7 @@ impl Silent {
             },
             What::Recovered(recovered) => {
                 let silent = state.take()?;
-                let exact = matches!(recovered.by, RecoveredBy::CongState | RecoveredBy::TlpAck);
+                let exact = recovered.by == RecoveredBy::CongState;
                 let at_ns = if exact { event.mono_ns } else { silent.answer_ns.min(event.mono_ns) };
                 return Some(silent.recovered(at_ns));
             }
@@ -92,14 +93,17 @@ impl Silent {
                     Cause::RetransmitTimeout | Cause::UserTimeout => {
                         End::GivenUp { knob: closed.knob, after_us }
                     }
-                    _ if closed.hung_up.is_some() => End::HungUp { after_us },
-                    _ => return None,
+                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? },
                 };
                 return Some(Silence { view: silent.view, end });
             }
             _ => {}
         }
         None
+    }
+
+    fn first_wait_us(&self) -> i64 {
+        self.stamp_ns.saturating_sub(self.began_ns) as i64 / 1000
     }
 
     /// The recording ends in it.

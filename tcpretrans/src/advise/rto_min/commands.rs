@@ -81,7 +81,11 @@ impl Available {
         let Some(first) = known.next() else { return Available::Unknown };
         match first {
             Some(has) if known.all(|other| other == first) => {
-                if has { Available::Yes } else { Available::No }
+                if has {
+                    Available::Yes
+                } else {
+                    Available::No
+                }
             }
             _ => Available::Unknown,
         }

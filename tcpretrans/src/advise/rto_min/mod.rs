@@ -194,7 +194,11 @@ impl Tally {
         }
         let mut floors_now: Vec<FloorNow> = floors
             .into_iter()
-            .map(|((us, source), losses)| FloorNow { floor_ms: to_ms(us as i64), source: source.name(), losses })
+            .map(|((us, source), losses)| FloorNow {
+                floor_ms: to_ms(us as i64),
+                source: source.name(),
+                losses,
+            })
             .collect();
         floors_now.sort_by_key(|floor| std::cmp::Reverse(floor.losses));
         Evidence {

@@ -17,7 +17,9 @@ pub(super) fn render(page: &mut Page, advice: &GiveUpAdvice) {
     }
     facts(page, advice);
     let Some(choice) = &advice.choice else {
-        page.words("None of them shows its timer from the first RTO on: what other values would do is not known.");
+        page.words(
+            "None of them shows its timer from the first RTO on: what other values would do is not known.",
+        );
         return;
     };
     page.gap();
@@ -31,7 +33,10 @@ pub(super) fn render(page: &mut Page, advice: &GiveUpAdvice) {
 }
 
 fn facts(page: &mut Page, advice: &GiveUpAdvice) {
-    page.words(&format!("{} of established connections with RTOs.", count(advice.silences as u64, "silence")));
+    page.words(&format!(
+        "{} of established connections with RTOs.",
+        count(advice.silences as u64, "silence")
+    ));
     if let Some(recovered) = &advice.recovered {
         page.words(&format!(
             "{} ended well, after {}.",
@@ -89,7 +94,9 @@ fn choose(page: &mut Page, advice: &GiveUpAdvice, choice: &Choice) {
     let wanted = time(advice.detect_within_ms as f64);
     page.gap();
     match &choice.user_timeout {
-        None => page.result(&format!("No TCP_USER_TIMEOUT notices a dead peer within {wanted} on all of them.")),
+        None => {
+            page.result(&format!("No TCP_USER_TIMEOUT notices a dead peer within {wanted} on all of them."))
+        }
         Some(found) => {
             let [_, max] = noticed(found.detection.as_ref());
             page.result(&format!(
@@ -139,5 +146,9 @@ fn choose(page: &mut Page, advice: &GiveUpAdvice, choice: &Choice) {
 }
 
 fn none_or(count: usize) -> String {
-    if count == 0 { "none of those that recovered".to_owned() } else { format!("{count} of those that recovered") }
+    if count == 0 {
+        "none of those that recovered".to_owned()
+    } else {
+        format!("{count} of those that recovered")
+    }
 }

@@ -60,8 +60,7 @@ impl Page {
     }
 
     fn wrapped(&self, text: &str, first: &str, rest: &str) -> Vec<String> {
-        let options =
-            textwrap::Options::new(self.look.columns).initial_indent(first).subsequent_indent(rest);
+        let options = textwrap::Options::new(self.look.columns).initial_indent(first).subsequent_indent(rest);
         textwrap::wrap(text, options).into_iter().map(|line| line.into_owned()).collect()
     }
 

@@ -233,7 +233,9 @@ fn apply(page: &mut Page, commands: &Commands) {
     let has_it = match commands.sysctl_available {
         Available::Yes => "this kernel has the sysctl",
         Available::No => "the sysctl came with Linux 6.11, after this kernel",
-        Available::Unknown => "if the kernel has the sysctl: Linux 6.11 brought it, and the recording does not tell",
+        Available::Unknown => {
+            "if the kernel has the sysctl: Linux 6.11 brought it, and the recording does not tell"
+        }
     };
     page.words(&format!("{ms} ms for all new connections of a network namespace ({has_it}):"));
     page.command(&commands.sysctl);

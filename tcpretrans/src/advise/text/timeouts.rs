@@ -16,10 +16,15 @@ pub(super) fn render(page: &mut Page, advice: &Advice) {
 fn connects(page: &mut Page, connects: &ConnectAdvice, requests: &RequestAdvice) {
     let ended = [
         (connects.timed_out.as_ref(), "the kernel gave up"),
-        (connects.abandoned.as_ref(), "the application gave up (whether they would have succeeded is not known)"),
+        (
+            connects.abandoned.as_ref(),
+            "the application gave up (whether they would have succeeded is not known)",
+        ),
     ];
     match &connects.succeeded {
-        None => page.words("No connect succeeded after its SYN had to be sent again: too few to say anything."),
+        None => {
+            page.words("No connect succeeded after its SYN had to be sent again: too few to say anything.")
+        }
         Some(succeeded) => page.words(&format!(
             "{} succeeded after the SYN had been sent again, {} after it was called.",
             count(succeeded.count as u64, "connect"),

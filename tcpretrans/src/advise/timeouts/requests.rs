@@ -11,6 +11,7 @@ use crate::{
     advise::{
         distribution::{Distribution, FEW_FOR_MEDIAN},
         estimator::{Estimator, Past},
+        hanging_up::hung_up_after_us,
     },
     deadline::Kernel,
     event::{Event, HungUpSide, RecoveredBy, Retransmit, RetransmitType, What},
@@ -26,6 +27,10 @@ pub struct Stalling {
     /// Since when an answer is possible: the last retransmission, and the round trip after it.
     answer_ns: u64,
     first_wait_ns: Option<u64>,
+    /// The application had closed when it began.
+    closing: bool,
+    /// It has closed since: what becomes of the data is nothing to it.
+    closed_meanwhile: bool,
 }
 
 /// How a stall ended.
@@ -49,13 +54,21 @@ pub enum Stall {
 
 impl Stalling {
     /// Takes one event of a flow; gives the stall's end if this is it.
-    pub fn observe(state: &mut Option<Stalling>, past: &Past, event: &Event, kernel: Kernel) -> Option<Stall> {
+    pub fn observe(
+        state: &mut Option<Stalling>,
+        past: &Past,
+        event: &Event,
+        kernel: Kernel,
+    ) -> Option<Stall> {
         let after_us = |began_ns: u64, ended_ns: u64| ended_ns.saturating_sub(began_ns) as i64 / 1000;
         match &event.what {
             What::Retransmit(retransmit) if carries_requests(retransmit) => {
                 let answer_ns = event.mono_ns + round_trip_ns(retransmit);
                 match state {
-                    Some(stalling) => stalling.answer_ns = answer_ns,
+                    Some(stalling) => {
+                        stalling.answer_ns = answer_ns;
+                        stalling.closed_meanwhile |= !stalling.closing && is_closing(retransmit);
+                    }
                     None => *state = Some(Stalling::begin(retransmit, past, kernel)),
                 }
                 None
@@ -63,20 +76,19 @@ impl Stalling {
             What::Recovered(recovered) => {
                 let stalling = state.take()?;
                 // Otherwise it was noticed later than it happened.
-                let exact = matches!(recovered.by, RecoveredBy::CongState | RecoveredBy::TlpAck);
+                let exact = recovered.by == RecoveredBy::CongState;
                 let ended_ns = if exact { event.mono_ns } else { stalling.answer_ns.min(event.mono_ns) };
-                (recovered.spurious != Some(true)).then_some(Stall::Repaired {
+                let counts = recovered.spurious != Some(true) && !stalling.closed_meanwhile;
+                counts.then_some(Stall::Repaired {
                     after_us: after_us(stalling.began_ns, ended_ns),
                     first_wait_us: stalling.first_wait_ns.map(|ns| ns as i64 / 1000),
                 })
             }
             What::Closed(closed) => {
-                let stalling = state.take()?;
-                let hung_up = closed.hung_up.as_ref()?;
-                Some(Stall::HungUp {
-                    local: hung_up.side == HungUpSide::Local,
-                    after_us: after_us(stalling.began_ns, event.mono_ns),
-                })
+                let first_wait_ns = state.take().and_then(|stalling| stalling.first_wait_ns);
+                let after_us = hung_up_after_us(closed, first_wait_ns.unwrap_or(0) as i64 / 1000)?;
+                let local = closed.hung_up.as_ref()?.side == HungUpSide::Local;
+                (closed.state != tcp_state::SYN_SENT).then_some(Stall::HungUp { local, after_us })
             }
             _ => None,
         }
@@ -91,14 +103,21 @@ impl Stalling {
             began_ns: now_ns.saturating_sub(since_ns),
             answer_ns: now_ns + round_trip_ns(retransmit),
             first_wait_ns: wait_ns,
+            closing: is_closing(retransmit),
+            closed_meanwhile: false,
         }
     }
 }
 
-/// Of a connection that can carry requests, and not of its own end.
+/// Not of the handshake.
 fn carries_requests(retransmit: &Retransmit) -> bool {
     !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck)
-        && matches!(retransmit.state, tcp_state::ESTABLISHED | tcp_state::CLOSE_WAIT)
+        && !matches!(retransmit.state, tcp_state::SYN_SENT | tcp_state::SYN_RECV)
+}
+
+/// Has this end's application closed?
+fn is_closing(retransmit: &Retransmit) -> bool {
+    !matches!(retransmit.state, tcp_state::ESTABLISHED | tcp_state::CLOSE_WAIT)
 }
 
 fn round_trip_ns(retransmit: &Retransmit) -> u64 {

@@ -1,6 +1,7 @@
 //! The advice by experiment: what it foretells from one recording is done, and measured.
 
 mod connect_timeout;
+mod fixture;
 mod give_up;
 mod requests;
 mod rto_min;

@@ -20,20 +20,29 @@ const REQUEST: usize = 64;
 const LEAST_WITH_DATA: u16 = 100;
 
 /// Lets every connection make its requests; gives how long those took that lost something, in ms.
-pub fn ask(lab: &Lab, family: Family) -> Vec<f64> {
-    let connections = lab.connect_many(family, CONNECTIONS).unwrap();
+pub fn ask(lab: &Lab, family: Family, connections: usize, losses: &[u32]) -> Vec<f64> {
+    let connections = lab.connect_many(family, connections).unwrap();
     thread::scope(|scope| {
         let asking: Vec<_> = connections
             .into_iter()
             .enumerate()
             // Not in step with each other.
-            .map(|(at, connection)| scope.spawn(move || ask_one(lab, family, connection, at as u64 * 37)))
+            .map(|(at, connection)| {
+                let delay = Duration::from_millis(at as u64 * 37);
+                scope.spawn(move || ask_one(lab, family, connection, delay, losses))
+            })
             .collect();
         asking.into_iter().flat_map(|asking| asking.join().unwrap()).collect()
     })
 }
 
-fn ask_one(lab: &Lab, family: Family, mut connection: Connection, delay_ms: u64) -> Vec<f64> {
+fn ask_one(
+    lab: &Lab,
+    family: Family,
+    mut connection: Connection,
+    delay: Duration,
+    losses: &[u32],
+) -> Vec<f64> {
     connection.warm_up().unwrap();
     let port = connection.client.local_addr().unwrap().port();
     let Connection { mut client, mut server } = connection;
@@ -52,9 +61,9 @@ fn ask_one(lab: &Lab, family: Family, mut connection: Connection, delay_ms: u64)
         client.read_exact(&mut [0; REQUEST]).unwrap();
         asked.elapsed().as_secs_f64() * 1000.0
     };
-    thread::sleep(Duration::from_millis(delay_ms));
+    thread::sleep(delay);
     let mut took = Vec::new();
-    for losses in LOSSES {
+    for &losses in losses {
         // Each rule takes the first packet that the ones before it let through.
         let first = || {
             let packets = Packets::all().family(family).from_port(port);

@@ -18,7 +18,7 @@ fn recorded(lab: &Lab, family: Family) -> (Vec<f64>, Value) {
     let dir = TempDir::new().unwrap();
     let log = dir.path().join("log.jsonl");
     let tracer = Tracer::start(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
-    let took = requests::ask(lab, family);
+    let took = requests::ask(lab, family, requests::CONNECTIONS, &requests::LOSSES);
     tracer.finish().assert_clean();
     (took, advice(&log, &["--rto-min", "50"]))
 }
@@ -66,7 +66,10 @@ fn experiment(name: &str, family: Family, prepare: impl Fn(&Lab), apply: impl Fn
     println!("{name}: by the advice, measured by the application, off by");
     for (at, (percent, forecast, fact)) in rows.iter().enumerate() {
         let what = if at % 2 == 0 { "recorded" } else { "forecast for 50 ms" };
-        println!("  p{percent} {what}: {forecast:.0} ms, {fact:.0} ms, {:+.1} %", off(*forecast, *fact) * 100.0);
+        println!(
+            "  p{percent} {what}: {forecast:.0} ms, {fact:.0} ms, {:+.1} %",
+            off(*forecast, *fact) * 100.0
+        );
     }
     assert!(right, "more than {TOLERANCE} off: {rows:?}");
 }
@@ -90,7 +93,8 @@ fn shell(namespace: &Namespace, command: &Value) {
 /// As the lab was.
 fn reset(lab: &Lab) {
     let set = |family: &str, address: &str| {
-        let route = format!("ip {family} route change $(ip {family} route get fibmatch {address}) rto_min 200ms");
+        let route =
+            format!("ip {family} route change $(ip {family} route get fibmatch {address}) rto_min 200ms");
         shell(&lab.left, &route.into());
     };
     set("-4", "10.77.0.2");
@@ -113,11 +117,16 @@ fn a_changed_route_does_as_foretold() {
 #[test]
 fn a_route_of_its_own_does_as_foretold_with_tail_loss_probes() {
     require_lab!();
-    experiment("probes and RTOs, IPv6, ip route replace", Family::V6, |_| (), |left, commands| {
-        let route = &commands["routes"][0];
-        assert_eq!(route["prefix"], "fd77::/64");
-        shell(left, &route["own_route"]);
-    });
+    experiment(
+        "probes and RTOs, IPv6, ip route replace",
+        Family::V6,
+        |_| (),
+        |left, commands| {
+            let route = &commands["routes"][0];
+            assert_eq!(route["prefix"], "fd77::/64");
+            shell(left, &route["own_route"]);
+        },
+    );
 }
 
 #[test]
@@ -129,8 +138,13 @@ fn the_sysctl_does_as_foretold() {
         return;
     }
     drop(lab);
-    experiment("probes and RTOs, IPv4, sysctl", Family::V4, |_| (), |left, commands| {
-        assert_eq!(commands["sysctl_available"], "yes");
-        shell(left, &commands["sysctl"]);
-    });
+    experiment(
+        "probes and RTOs, IPv4, sysctl",
+        Family::V4,
+        |_| (),
+        |left, commands| {
+            assert_eq!(commands["sysctl_available"], "yes");
+            shell(left, &commands["sysctl"]);
+        },
+    );
 }
