@@ -144,17 +144,17 @@ impl Losses {
     fn rto(&mut self, retransmit: &Retransmit, past: &Past, kernel: Kernel) {
         let record = &retransmit.record;
         let goes_on = self.row.as_ref().is_some_and(|row| {
-            let before = row.rtos.len() as u32;
-            row.incomplete || row.snd_una == record.sock.snd_una && retransmit.retransmits == before + 1
+            row.incomplete
+                || row.snd_una == record.sock.snd_una && retransmit.retransmits as usize > row.rtos.len()
         });
         if !goes_on {
             self.answer(None);
-            let mut row = Row::new(record, Estimator::of(&record.sock, past, kernel));
-            row.incomplete = retransmit.retransmits > 1;
-            self.row = Some(row);
+            self.row = Some(Row::new(record, Estimator::of(&record.sock, past, kernel)));
         }
         if let Some(row) = &mut self.row {
             row.rtos.push(Timeout::of(record));
+            // An RTO is missing: its record was lost.
+            row.incomplete |= row.rtos.len() != retransmit.retransmits as usize;
         }
     }
 
@@ -227,5 +227,122 @@ impl Row {
             answer_us: self.answered_ns.map(|at_ns| between_us(last.at_ns, at_ns)),
             spurious,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advise::story::{self, changed, closed, record, recovered, rto, slow_start, tlp},
+        event::{Cause, InBackoff},
+    };
+
+    fn found(events: &[Event]) -> Vec<Finding> {
+        let (mut losses, mut past, mut found) = (Losses::default(), Past::default(), Vec::new());
+        past.learn(&record(0).sock, story::kernel());
+        for event in events {
+            losses.observe(event, &past, story::kernel(), &mut |finding| found.push(finding));
+        }
+        losses.finish(&mut |finding| found.push(finding));
+        found
+    }
+
+    fn losses(events: &[Event]) -> Vec<Loss> {
+        let loss = |finding| match finding {
+            Finding::Loss(loss) => loss,
+            Finding::Unforeseen(why) => panic!("{why:?}"),
+        };
+        found(events).into_iter().map(loss).collect()
+    }
+
+    fn opened(ms: u64) -> Event {
+        recovered(ms, RecoveredBy::CongState, Some(false))
+    }
+
+    #[test]
+    fn rtos_in_a_row_are_one_loss() {
+        // 52 jiffies, then 108: 102 from the handler, rounded up to a multiple of 8.
+        let found = losses(&[rto(208, 1), rto(640, 2), opened(641)]);
+        let [loss] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((&loss.backoffs[..], loss.probe_of_one), (&[0, 1][..], None));
+        assert_eq!((loss.recovery_us, loss.answer_us), (638_000, Some(1000)));
+        assert_eq!(loss.at_floor(200_000).recovery_us, 638_000);
+    }
+
+    #[test]
+    fn a_probe_is_part_of_it() {
+        let found = losses(&[tlp(208), rto(416, 1), opened(416)]);
+        let [loss] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((&loss.backoffs[..], loss.probe_of_one), (&[0][..], Some(true)));
+        assert_eq!(loss.recovery_us, 414_000);
+        // Answered, it is one of its own.
+        let next = changed(rto(1208, 1), |record| record.sock.snd_una = 2000);
+        let found = losses(&[tlp(208), next, opened(1209)]);
+        assert_eq!(found.iter().map(|loss| loss.recovery_us).collect::<Vec<_>>(), [206_000, 206_000]);
+        assert_eq!(found[0].answer_us, None, "not seen");
+    }
+
+    #[test]
+    fn probes_of_many_packets_do_not_wait_for_the_floor() {
+        let probe = changed(tlp(8), |record| record.sock.packets_out = 3);
+        assert_eq!(found(&[probe.clone(), opened(9)]), []);
+        let [loss] = &losses(&[probe, rto(216, 1), opened(217)])[..] else { panic!("one") };
+        assert_eq!(loss.probe_of_one, Some(false));
+        assert_eq!(loss.recovery_us, 214_000);
+    }
+
+    #[test]
+    fn an_episode_may_hold_several() {
+        let second = changed(rto(508, 1), |record| record.sock.snd_una = 1032);
+        let found = losses(&[rto(208, 1), slow_start(210), second, opened(512)]);
+        let answers: Vec<_> = found.iter().map(|loss| loss.answer_us).collect();
+        assert_eq!(answers, [Some(2000), Some(4000)]);
+    }
+
+    #[test]
+    fn whether_it_was_in_vain_is_known_in_the_end() {
+        let end = recovered(209, RecoveredBy::CongState, Some(true));
+        assert_eq!(losses(&[rto(208, 1), end])[0].spurious, Some(true));
+        let late = recovered(900, RecoveredBy::Progress, None);
+        let [loss] = &losses(&[tlp(208), late])[..] else { panic!("one") };
+        assert_eq!((loss.spurious, loss.answer_us), (None, None));
+    }
+
+    #[test]
+    fn what_cannot_be_foreseen_is_only_counted() {
+        let why = |events: &[Event]| match &found(events)[..] {
+            [Finding::Unforeseen(why)] => *why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(why(&[rto(640, 2), opened(641)]), Unforeseen::Incomplete);
+        assert_eq!(why(&[rto(208, 1), rto(2000, 3), opened(2001)]), Unforeseen::Incomplete);
+        let handshake = changed(rto(3000, 1), |record| record.sock.icsk_rto = 3 * story::HZ);
+        assert_eq!(why(&[handshake, opened(3001)]), Unforeseen::NotByFloor);
+        let unmeasured = changed(rto(1000, 1), |record| record.sock.srtt_us = 0);
+        assert_eq!(why(&[unmeasured, opened(1001)]), Unforeseen::NotByFloor);
+        let failed = changed(rto(208, 1), |record| record.err = -1);
+        assert_eq!(why(&[failed, opened(209)]), Unforeseen::Disturbed);
+        let zero_window = story::of_record(RetransmitType::ZeroWindow, record(640));
+        assert_eq!(why(&[rto(208, 1), zero_window, opened(641)]), Unforeseen::Disturbed);
+        let in_backoff = InBackoff {
+            state: 1,
+            retransmits: 1,
+            backoff: 1,
+            rto_ms: 408,
+            since_ms: None,
+            total_retrans: 1,
+            unacked_bytes: 64,
+            deadline: None,
+            episode: 1,
+        };
+        let seeded = story::event(story::ns(300), What::InBackoff(Box::new(in_backoff)));
+        assert_eq!(why(&[seeded, rto(640, 2), opened(641)]), Unforeseen::Incomplete);
+    }
+
+    #[test]
+    fn what_was_not_repaired_is_no_repair() {
+        assert_eq!(found(&[rto(208, 1), rto(640, 2), closed(6000, Cause::RetransmitTimeout, None)]), []);
+        assert_eq!(found(&[rto(208, 1)]), [], "the recording ends");
     }
 }

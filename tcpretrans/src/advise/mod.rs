@@ -22,6 +22,8 @@ pub mod loss;
 pub mod losses;
 mod remote;
 pub mod rto_min;
+#[cfg(test)]
+mod story;
 mod text;
 pub mod timeouts;
 

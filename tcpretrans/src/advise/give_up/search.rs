@@ -124,3 +124,72 @@ fn detection(ladders: &Ladders<'_>, turn: impl Fn(&mut TimerView)) -> Option<Dis
     });
     Distribution::of_us(deaths.flatten())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advise::story,
+        event::{RetransmitType, What},
+    };
+
+    fn view(rto_jiffies: u32) -> TimerView {
+        let What::Retransmit(retransmit) = story::rto(208, 1).what else { unreachable!("a retransmission") };
+        let mut record = retransmit.record;
+        record.sock.icsk_rto = rto_jiffies;
+        TimerView::from_record(RetransmitType::Rto, &record, story::kernel()).expect("a timer")
+    }
+
+    fn patience(judged_ms: Option<u64>, unanswered_ms: u64) -> Patience {
+        Patience { after_us: 0, judged_ms, unanswered_ms }
+    }
+
+    #[test]
+    fn the_usual_values_as_section_2_of_the_kernel_has_them() {
+        let view = view(51);
+        let found = usual(&[(&view, 1)], &[]);
+        let of = |retries| found.iter().find(|found| found.retries == retries).expect("usual");
+        assert_eq!((of(3).budget_ms, of(8).budget_ms, of(15).budget_ms), (3000, 102_200, 924_600));
+        let max_ms = |retries| of(retries).detection.expect("some").max_ms;
+        assert!((6320.0..6700.0).contains(&max_ms(3)), "{}", max_ms(3));
+        assert!((12_850.0..13_400.0).contains(&max_ms(5)), "{}", max_ms(5));
+        assert!((104_000.0..108_000.0).contains(&max_ms(8)), "{}", max_ms(8));
+        assert!((937_000.0..953_000.0).contains(&max_ms(15)), "{}", max_ms(15));
+    }
+
+    #[test]
+    fn the_most_patient_that_is_in_time() {
+        let view = view(51);
+        let choice = within(&[(&view, 1)], &[], 30_000).expect("a timer");
+        assert_eq!(choice.retries2.expect("one").retries, 6);
+        let user_timeout = choice.user_timeout.expect("one");
+        let detection_ms = user_timeout.detection.expect("some").max_ms;
+        assert!((28_000..30_000).contains(&user_timeout.timeout_ms) && detection_ms <= 30_000.0);
+        assert_eq!(within(&[], &[], 30_000), None);
+        let too_soon = within(&[(&view, 1)], &[], 300).expect("a timer");
+        assert_eq!((too_soon.retries2, too_soon.user_timeout.map(|it| it.timeout_ms)), (None, None));
+    }
+
+    #[test]
+    fn the_slowest_flow_decides() {
+        let (quick, slow) = (view(51), view(750));
+        let of = |ladders: &Ladders<'_>| within(ladders, &[], 30_000).expect("a timer");
+        let both = of(&[(&quick, 99), (&slow, 1)]);
+        let alone = of(&[(&slow, 1)]);
+        assert_eq!(both.retries2.map(|it| it.retries), alone.retries2.map(|it| it.retries));
+    }
+
+    #[test]
+    fn who_recovered_counts() {
+        let view = view(51);
+        let recovered = [patience(None, 1), patience(Some(12_600), 13_000), patience(Some(3000), 3100)];
+        let found = usual(&[(&view, 1)], &recovered);
+        let cut_off: Vec<(u32, usize)> = found.iter().map(|found| (found.retries, found.cut_off)).collect();
+        assert_eq!(cut_off, [(3, 2), (5, 1), (6, 0), (8, 0), (10, 0), (15, 0)]);
+        let choice = within(&[(&view, 1)], &recovered, 5000).expect("a timer");
+        let retries2 = choice.retries2.expect("one");
+        assert!(retries2.cut_off > 0 && retries2.retries < 5);
+        assert_eq!(choice.harmless_retries2.expect("one").retries, 6);
+        assert_eq!(choice.user_timeout.expect("one").cut_off, 1);
+    }
+}

@@ -156,3 +156,55 @@ fn is_subject_to_retries2(retransmit: &Retransmit) -> bool {
     !matches!(retransmit.state, tcp_state::SYN_SENT | tcp_state::SYN_RECV)
         && retransmit.record.sock.sk_flags & SOCK_DEAD == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start};
+
+    fn ends(events: &[Event]) -> Vec<End> {
+        let mut state = None;
+        let observe = |event| Silent::observe(&mut state, event, story::kernel());
+        let mut ends: Vec<End> = events.iter().filter_map(observe).map(|silence| silence.end).collect();
+        ends.extend(state.map(|silent| silent.unresolved().end));
+        ends
+    }
+
+    fn opened(ms: u64) -> Event {
+        recovered(ms, RecoveredBy::CongState, None)
+    }
+
+    #[test]
+    fn patience_is_by_the_kernels_own_count() {
+        // The kernel looks from the second RTO on, and counts from the first.
+        let once = Patience { after_us: 207_000, judged_ms: None, unanswered_ms: 1 };
+        assert_eq!(ends(&[rto(208, 1), opened(209)]), [End::Recovered(once)]);
+        let thrice = Patience { after_us: 1_470_000, judged_ms: Some(1264), unanswered_ms: 1264 };
+        assert_eq!(ends(&[rto(208, 1), rto(640, 2), rto(1472, 3), opened(1472)]), [End::Recovered(thrice)]);
+    }
+
+    #[test]
+    fn an_answer_ends_it_and_the_next_is_another() {
+        let ends = ends(&[rto(208, 1), slow_start(210), rto(508, 1), opened(509)]);
+        let unanswered: Vec<u64> = ends
+            .iter()
+            .map(|end| match end {
+                End::Recovered(patience) => patience.unanswered_ms,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(unanswered, [2, 1]);
+    }
+
+    #[test]
+    fn ends_of_all_kinds() {
+        let knob = Some(Knob::TcpRetries2);
+        let died = [rto(208, 1), rto(640, 2), closed(6400, Cause::RetransmitTimeout, knob)];
+        assert_eq!(ends(&died), [End::GivenUp { knob, after_us: 6_398_000 }]);
+        assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [End::HungUp { after_us: 506_000 }]);
+        assert_eq!(ends(&[rto(208, 1)]), [End::Unresolved]);
+        assert_eq!(ends(&[rto(208, 1), closed(300, Cause::ResetByPeer, None)]), []);
+        let orphan = changed(rto(208, 1), |record| record.sock.sk_flags = SOCK_DEAD);
+        assert_eq!(ends(&[orphan, opened(209)]), [], "tcp_retries2 is nothing to it");
+    }
+}

@@ -159,3 +159,52 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advise::story::{closed, recovered, syn},
+        event::RecoveredBy,
+    };
+
+    fn ends(events: &[Event]) -> Vec<Connect> {
+        let mut state = None;
+        events.iter().filter_map(|event| Connecting::observe(&mut state, event)).collect()
+    }
+
+    #[test]
+    fn a_connect_counts_from_its_call() {
+        let established = recovered(3016, RecoveredBy::Established, None);
+        let after = |after_us| [Connect::Succeeded { after_us, first_wait_us: 1_016_000 }];
+        assert_eq!(ends(&[syn(1016, Some(0)), syn(3015, Some(0)), established.clone()]), after(3_016_000));
+        assert_eq!(ends(&[syn(1016, None), established.clone()]), after(3_016_000), "by the SYN's own stamp");
+        assert_eq!(ends(&[established]), [], "no SYN was sent again");
+    }
+
+    #[test]
+    fn those_that_fail_are_kept_apart() {
+        let end = |cause| ends(&[syn(1016, Some(0)), closed(2500, cause, None)])[0];
+        assert_eq!(end(Cause::ConnectAbandoned), Connect::Abandoned { after_us: 2_500_000 });
+        assert_eq!(end(Cause::ConnectTimeout), Connect::TimedOut { after_us: 2_500_000 });
+        assert_eq!(end(Cause::ConnectRefused), Connect::Refused);
+        assert_eq!(end(Cause::IcmpError), Connect::Refused);
+    }
+
+    #[test]
+    fn the_sentence_of_the_issue() {
+        let mut tally = Tally::default();
+        for n in 0..41 {
+            let after_us = if n < 4 { 600_000 } else { 1_016_000 };
+            tally.add(Connect::Succeeded { after_us, first_wait_us: after_us });
+        }
+        tally.add(Connect::Abandoned { after_us: 500_000 });
+        let advice = tally.conclude();
+        let cut_off = |timeout_ms| {
+            advice.timeouts.iter().find(|cut| cut.timeout_ms == timeout_ms).map(|cut| cut.cut_off)
+        };
+        assert_eq!((cut_off(500), cut_off(1000), cut_off(2000)), (Some(41), Some(37), Some(0)));
+        assert_eq!((advice.harmless_ms, advice.enough), (Some(2000), true));
+        assert_eq!(advice.abandoned.map(|abandoned| abandoned.count), Some(1));
+    }
+}

@@ -196,3 +196,65 @@ impl Tally {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advise::story::{self, changed, hung_up, record, recovered, rto, slow_start, tlp},
+        event::Cause,
+    };
+
+    fn stalls(events: &[Event]) -> Vec<Stall> {
+        let (mut state, mut past) = (None, Past::default());
+        past.learn(&record(0).sock, story::kernel());
+        let observe = |event| Stalling::observe(&mut state, &past, event, story::kernel());
+        events.iter().filter_map(observe).collect()
+    }
+
+    fn opened(ms: u64) -> Event {
+        recovered(ms, RecoveredBy::CongState, Some(false))
+    }
+
+    #[test]
+    fn a_stall_is_from_the_original_to_the_repair() {
+        let wait = Some(206_000);
+        let repaired = |after_us, first_wait_us| [Stall::Repaired { after_us, first_wait_us }];
+        assert_eq!(stalls(&[rto(208, 1), rto(640, 2), opened(641)]), repaired(639_000, wait));
+        assert_eq!(stalls(&[tlp(208), rto(416, 1), opened(416)]), repaired(414_000, wait));
+        assert_eq!(stalls(&[rto(208, 1), slow_start(209), opened(220)]), repaired(218_000, wait));
+        // An ACK told of it: sent a round trip before.
+        let fast = story::of_record(RetransmitType::Fast, record(100));
+        assert_eq!(stalls(&[fast, opened(101)]), repaired(1300, None));
+    }
+
+    #[test]
+    fn what_is_noticed_late_is_not_counted_late() {
+        // An answered probe shows with the next data only.
+        let late = recovered(5000, RecoveredBy::TlpAck, Some(false));
+        assert_eq!(
+            stalls(&[tlp(208), late]),
+            [Stall::Repaired { after_us: 206_300, first_wait_us: Some(206_000) }]
+        );
+    }
+
+    #[test]
+    fn what_was_in_vain_stalled_nothing() {
+        assert_eq!(stalls(&[rto(208, 1), recovered(209, RecoveredBy::CongState, Some(true))]), []);
+        assert_eq!(stalls(&[story::syn(1000, None), recovered(1001, RecoveredBy::Established, None)]), []);
+    }
+
+    #[test]
+    fn who_hangs_up_does_not_wait_for_the_socket() {
+        // 206 ms until the first retransmission, 300 more until close(); the socket lives on for a minute.
+        let end = hung_up(60_000, 300);
+        assert_eq!(stalls(&[rto(208, 1), end]), [Stall::HungUp { local: true, after_us: 506_000 }]);
+        // Closed meanwhile: that the data arrived was nothing to the request.
+        let closing = changed(rto(640, 2), |record| record.sock.skc_state = tcp_state::FIN_WAIT1);
+        assert_eq!(stalls(&[rto(208, 1), closing, opened(641)]), []);
+        // Written and closed at once: the peer waits for it.
+        let last_words = changed(rto(208, 1), |record| record.sock.skc_state = tcp_state::FIN_WAIT1);
+        assert_eq!(stalls(&[last_words, opened(209)]).len(), 1);
+        assert_eq!(stalls(&[rto(208, 1), story::closed(900, Cause::ResetByPeer, None)]), []);
+    }
+}
