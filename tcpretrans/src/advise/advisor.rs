@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     estimator::Past,
-    give_up::{self, GiveUpAdvice, silence::Silent},
+    give_up::{self, GiveUpAdvice, silence::Silences},
     losses::Losses,
     remote::Remote,
     rto_min::{self, RtoMinAdvice, USUAL_FLOORS_MS},
@@ -89,7 +89,7 @@ struct FlowState {
     losses: Losses,
     connecting: Option<Connecting>,
     stalling: Option<Stalling>,
-    silent: Option<Silent>,
+    silences: Silences,
 }
 
 impl Advisor {
@@ -149,7 +149,7 @@ impl Advisor {
         if let Some(stall) = Stalling::observe(&mut state.stalling, &state.past, event, kernel) {
             self.requests.add(stall);
         }
-        if let Some(silence) = Silent::observe(&mut state.silent, event, kernel) {
+        if let Some(silence) = state.silences.observe(event, &state.past, kernel) {
             self.silences.add(silence);
         }
         state.remote = Some(remote);
@@ -165,8 +165,8 @@ impl Advisor {
             if let Some(remote) = state.remote {
                 state.losses.finish(&mut |finding| losses.add(remote, state.number, &finding));
             }
-            if let Some(silent) = state.silent {
-                self.silences.add(silent.unresolved());
+            if let Some(silence) = state.silences.finish() {
+                self.silences.add(silence);
             }
         }
         let hz: BTreeSet<u32> = self.sessions.values().flatten().map(|kernel| kernel.hz).collect();

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::distribution::Distribution;
 use crate::deadline::TimerView;
+use search::Ladder;
 use silence::{Patience, Silence};
 
 pub use search::{Choice, ForRetries, UserTimeout};
@@ -33,6 +34,8 @@ type ViewKey = (u32, u32, u32);
 #[derive(Debug, Clone)]
 struct Seen {
     view: TimerView,
+    /// The longest lead among them.
+    lead_us: i64,
     count: usize,
 }
 
@@ -68,8 +71,13 @@ impl Tally {
                 self.user_timeouts += 1;
             } else {
                 let key = (view.kernel.hz, view.rto_jiffies, view.rto_max_jiffies);
-                let seen = self.views.entry(key).or_insert_with(|| Seen { view: (**view).clone(), count: 0 });
+                let seen = self.views.entry(key).or_insert_with(|| Seen {
+                    view: (**view).clone(),
+                    lead_us: 0,
+                    count: 0,
+                });
                 seen.count += 1;
+                seen.lead_us = seen.lead_us.max(silence.lead_us);
             }
         }
         match silence.end {
@@ -84,8 +92,11 @@ impl Tally {
 
     /// Concludes.
     pub fn conclude(&self, detect_within_ms: u64) -> GiveUpAdvice {
-        let ladders: Vec<(&TimerView, usize)> =
-            self.views.values().map(|seen| (&seen.view, seen.count)).collect();
+        let ladders: Vec<Ladder<'_>> = self
+            .views
+            .values()
+            .map(|seen| Ladder { view: &seen.view, lead_us: seen.lead_us, count: seen.count })
+            .collect();
         GiveUpAdvice {
             silences: self.silences,
             recovered: Distribution::of_us(self.recovered.iter().map(|patience| patience.after_us)),

@@ -50,16 +50,23 @@ pub struct Choice {
     pub harmless_retries2: Option<ForRetries>,
 }
 
-/// Timers at their first RTO, and how many there were of each kind.
-type Ladders<'a> = [(&'a TimerView, usize)];
+/// A timer at its first RTO.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ladder<'a> {
+    pub view: &'a TimerView,
+    /// From the original transmission to that RTO, us.
+    pub lead_us: i64,
+    /// How many there were of its kind.
+    pub count: usize,
+}
 
 /// What the usual values would do.
-pub(super) fn usual(ladders: &Ladders<'_>, recovered: &[Patience]) -> Vec<ForRetries> {
+pub(super) fn usual(ladders: &[Ladder<'_>], recovered: &[Patience]) -> Vec<ForRetries> {
     USUAL_RETRIES.iter().filter_map(|&retries| for_retries(retries, ladders, recovered)).collect()
 }
 
 /// How to notice dead peers in time. `None` without a timer to ask.
-pub(super) fn within(ladders: &Ladders<'_>, recovered: &[Patience], wanted_ms: u64) -> Option<Choice> {
+pub(super) fn within(ladders: &[Ladder<'_>], recovered: &[Patience], wanted_ms: u64) -> Option<Choice> {
     if ladders.is_empty() {
         return None;
     }
@@ -86,12 +93,12 @@ fn milliseconds(ms: u64) -> u32 {
     u32::try_from(ms).unwrap_or(u32::MAX)
 }
 
-fn for_retries(retries: u32, ladders: &Ladders<'_>, recovered: &[Patience]) -> Option<ForRetries> {
+fn for_retries(retries: u32, ladders: &[Ladder<'_>], recovered: &[Patience]) -> Option<ForRetries> {
     // The budget hangs on `rto_max`, which flows may differ in: the strictest cuts off first.
     let budget = |view: &TimerView| {
         model_timeout_ms(view.kernel, retries, view.kernel.rto_min_jiffies(), view.rto_max_jiffies)
     };
-    let budget_ms = ladders.iter().filter_map(|(view, _)| budget(view)).min()?;
+    let budget_ms = ladders.iter().filter_map(|ladder| budget(ladder.view)).min()?;
     Some(ForRetries {
         retries,
         budget_ms,
@@ -103,7 +110,7 @@ fn for_retries(retries: u32, ladders: &Ladders<'_>, recovered: &[Patience]) -> O
     })
 }
 
-fn for_user_timeout(timeout_ms: u64, ladders: &Ladders<'_>, recovered: &[Patience]) -> UserTimeout {
+fn for_user_timeout(timeout_ms: u64, ladders: &[Ladder<'_>], recovered: &[Patience]) -> UserTimeout {
     UserTimeout {
         timeout_ms,
         detection: detection(ladders, |view| view.user_timeout_ms = Some(milliseconds(timeout_ms))),
@@ -112,14 +119,12 @@ fn for_user_timeout(timeout_ms: u64, ladders: &Ladders<'_>, recovered: &[Patienc
 }
 
 /// How long a dead peer is waited for with a knob turned: from the original transmission to the death foretold.
-fn detection(ladders: &Ladders<'_>, turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
-    let deaths = ladders.iter().flat_map(|&(view, count)| {
+fn detection(ladders: &[Ladder<'_>], turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
+    let deaths = ladders.iter().flat_map(|&Ladder { view, lead_us, count }| {
         let mut view = view.clone();
         turn(&mut view);
-        let first_wait_us = u64::from(view.rto_jiffies) * view.kernel.tick_ns() / 1000;
-        let death = view.forecast().map(|deadline| {
-            (deadline.expected_ns.saturating_sub(view.mono_ns) / 1000 + first_wait_us) as i64
-        });
+        let rest_us = |expected_ns: u64| expected_ns.saturating_sub(view.mono_ns) as i64 / 1000;
+        let death = view.forecast().map(|deadline| lead_us + rest_us(deadline.expected_ns));
         std::iter::repeat_n(death, count)
     });
     Distribution::of_us(deaths.flatten())
@@ -140,6 +145,10 @@ mod tests {
         TimerView::from_record(RetransmitType::Rto, &record, story::kernel()).expect("a timer")
     }
 
+    fn ladder(view: &TimerView, count: usize) -> Ladder<'_> {
+        Ladder { view, lead_us: i64::from(view.rto_jiffies) * 4000, count }
+    }
+
     fn patience(judged_ms: Option<u64>, unanswered_ms: u64) -> Patience {
         Patience { after_us: 0, judged_ms, unanswered_ms }
     }
@@ -147,7 +156,7 @@ mod tests {
     #[test]
     fn the_usual_values_as_section_2_of_the_kernel_has_them() {
         let view = view(51);
-        let found = usual(&[(&view, 1)], &[]);
+        let found = usual(&[ladder(&view, 1)], &[]);
         let of = |retries| found.iter().find(|found| found.retries == retries).expect("usual");
         assert_eq!((of(3).budget_ms, of(8).budget_ms, of(15).budget_ms), (3000, 102_200, 924_600));
         let max_ms = |retries| of(retries).detection.expect("some").max_ms;
@@ -160,22 +169,22 @@ mod tests {
     #[test]
     fn the_most_patient_that_is_in_time() {
         let view = view(51);
-        let choice = within(&[(&view, 1)], &[], 30_000).expect("a timer");
+        let choice = within(&[ladder(&view, 1)], &[], 30_000).expect("a timer");
         assert_eq!(choice.retries2.expect("one").retries, 6);
         let user_timeout = choice.user_timeout.expect("one");
         let detection_ms = user_timeout.detection.expect("some").max_ms;
         assert!((28_000..30_000).contains(&user_timeout.timeout_ms) && detection_ms <= 30_000.0);
         assert_eq!(within(&[], &[], 30_000), None);
-        let too_soon = within(&[(&view, 1)], &[], 300).expect("a timer");
+        let too_soon = within(&[ladder(&view, 1)], &[], 300).expect("a timer");
         assert_eq!((too_soon.retries2, too_soon.user_timeout.map(|it| it.timeout_ms)), (None, None));
     }
 
     #[test]
     fn the_slowest_flow_decides() {
         let (quick, slow) = (view(51), view(750));
-        let of = |ladders: &Ladders<'_>| within(ladders, &[], 30_000).expect("a timer");
-        let both = of(&[(&quick, 99), (&slow, 1)]);
-        let alone = of(&[(&slow, 1)]);
+        let of = |ladders: &[Ladder<'_>]| within(ladders, &[], 30_000).expect("a timer");
+        let both = of(&[ladder(&quick, 99), ladder(&slow, 1)]);
+        let alone = of(&[ladder(&slow, 1)]);
         assert_eq!(both.retries2.map(|it| it.retries), alone.retries2.map(|it| it.retries));
     }
 
@@ -183,10 +192,10 @@ mod tests {
     fn who_recovered_counts() {
         let view = view(51);
         let recovered = [patience(None, 1), patience(Some(12_600), 13_000), patience(Some(3000), 3100)];
-        let found = usual(&[(&view, 1)], &recovered);
+        let found = usual(&[ladder(&view, 1)], &recovered);
         let cut_off: Vec<(u32, usize)> = found.iter().map(|found| (found.retries, found.cut_off)).collect();
         assert_eq!(cut_off, [(3, 2), (5, 1), (6, 0), (8, 0), (10, 0), (15, 0)]);
-        let choice = within(&[(&view, 1)], &recovered, 5000).expect("a timer");
+        let choice = within(&[ladder(&view, 1)], &recovered, 5000).expect("a timer");
         let retries2 = choice.retries2.expect("one");
         assert!(retries2.cut_off > 0 && retries2.retries < 5);
         assert_eq!(choice.harmless_retries2.expect("one").retries, 6);

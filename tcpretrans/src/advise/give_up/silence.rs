@@ -1,7 +1,10 @@
 //! A silence: RTOs of an established connection, one after another, without an answer.
 
-use crate::advise::hanging_up::hung_up_after_us;
 use crate::{
+    advise::{
+        estimator::{Estimator, Past},
+        hanging_up::hung_up_after_us,
+    },
     deadline::{Kernel, TimerView},
     event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
 };
@@ -10,9 +13,23 @@ use tcpretrans_ebpf::tcp_state;
 /// `SOCK_DEAD` in `sk_flags`: closed by its application, so that `tcp_orphan_retries` holds and not `tcp_retries2`.
 const SOCK_DEAD: u64 = 1;
 
-/// The silence that is going on, on one flow.
+/// What is going on, on one flow.
+#[derive(Debug, Clone, Default)]
+pub struct Silences {
+    /// A tail loss probe that may be the beginning of a silence: what it repeated, and when that was sent.
+    probe: Option<Probe>,
+    silent: Option<Silent>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    snd_una: u32,
+    sent_ns: u64,
+}
+
+/// A silence that is going on.
 #[derive(Debug, Clone)]
-pub struct Silent {
+struct Silent {
     /// At the first RTO; `None`: that was not seen.
     view: Option<Box<TimerView>>,
     began_ns: u64,
@@ -29,6 +46,8 @@ pub struct Silent {
 pub struct Silence {
     /// The timer at its first RTO.
     pub view: Option<Box<TimerView>>,
+    /// From the original transmission to that RTO, us: its wait, and that of a tail loss probe before.
+    pub lead_us: i64,
     /// How it ended.
     pub end: End,
 }
@@ -66,65 +85,66 @@ pub struct Patience {
     pub unanswered_ms: u64,
 }
 
-impl Silent {
+impl Silences {
     /// Takes one event of a flow; gives the silence's end if this is it.
-    pub fn observe(state: &mut Option<Silent>, event: &Event, kernel: Kernel) -> Option<Silence> {
+    pub fn observe(&mut self, event: &Event, past: &Past, kernel: Kernel) -> Option<Silence> {
         match &event.what {
             What::Retransmit(retransmit) => match retransmit.ty {
+                RetransmitType::Tlp => {
+                    self.probe = Probe::of(retransmit, past, kernel);
+                    return None;
+                }
                 RetransmitType::Rto if is_subject_to_retries2(retransmit) => {
-                    return Silent::timeout(state, retransmit, kernel);
+                    return self.timeout(retransmit, kernel);
                 }
                 ty if ty.is_ack_clocked() && retransmit.retransmits == 0 => {
                     // The peer answered: what is sent now is what it lacks.
-                    return state.take().map(|silent| silent.recovered(event.mono_ns));
+                    return self.silent.take().map(|silent| silent.recovered(event.mono_ns));
                 }
                 _ => {}
             },
             What::Recovered(recovered) => {
-                let silent = state.take()?;
+                let silent = self.silent.take()?;
                 let exact = recovered.by == RecoveredBy::CongState;
                 let at_ns = if exact { event.mono_ns } else { silent.answer_ns.min(event.mono_ns) };
                 return Some(silent.recovered(at_ns));
             }
             What::Closed(closed) => {
-                let silent = state.take()?;
+                let silent = self.silent.take()?;
                 let after_us = event.mono_ns.saturating_sub(silent.began_ns) as i64 / 1000;
                 let end = match closed.cause {
                     Cause::RetransmitTimeout | Cause::UserTimeout => {
                         End::GivenUp { knob: closed.knob, after_us }
                     }
-                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? },
+                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.lead_us())? },
                 };
-                return Some(Silence { view: silent.view, end });
+                return Some(Silence { lead_us: silent.lead_us(), view: silent.view, end });
             }
             _ => {}
         }
         None
     }
 
-    fn first_wait_us(&self) -> i64 {
-        self.stamp_ns.saturating_sub(self.began_ns) as i64 / 1000
+    /// The recording ends.
+    pub fn finish(self) -> Option<Silence> {
+        let silent = self.silent?;
+        Some(Silence { lead_us: silent.lead_us(), view: silent.view, end: End::Unresolved })
     }
 
-    /// The recording ends in it.
-    pub fn unresolved(self) -> Silence {
-        Silence { view: self.view, end: End::Unresolved }
-    }
-
-    fn timeout(state: &mut Option<Silent>, retransmit: &Retransmit, kernel: Kernel) -> Option<Silence> {
+    fn timeout(&mut self, retransmit: &Retransmit, kernel: Kernel) -> Option<Silence> {
         let record = &retransmit.record;
         let view = TimerView::from_record(retransmit.ty, record, kernel)?;
         let now_ns = record.mono_ns;
         let answer_ns = now_ns + u64::from(retransmit.srtt_us.unwrap_or(0)) * 1000;
         if retransmit.retransmits > 1
-            && let Some(silent) = state
+            && let Some(silent) = &mut self.silent
         {
             silent.judged_ms = Some(view.elapsed_ms());
             silent.answer_ns = answer_ns;
             return None;
         }
         // A first RTO: whatever was before has been answered.
-        let before = state.take().map(|silent| {
+        let before = self.silent.take().map(|silent| {
             let at_ns = silent.answer_ns;
             silent.recovered(at_ns)
         });
@@ -132,14 +152,35 @@ impl Silent {
         let first = retransmit.retransmits <= 1;
         // If the first was not seen, `retrans_stamp` says when it was; the wait before it is not known.
         let stamp_ns = view.start.map_or(now_ns, |start| start.likely_ns);
-        *state = Some(Silent {
-            began_ns: if first { now_ns.saturating_sub(wait_ns) } else { stamp_ns },
+        let probe = self.probe.take().filter(|probe| probe.snd_una == record.sock.snd_una);
+        self.silent = Some(Silent {
+            began_ns: match (first, probe) {
+                (false, _) => stamp_ns,
+                (true, Some(probe)) => probe.sent_ns,
+                (true, None) => now_ns.saturating_sub(wait_ns),
+            },
             judged_ms: (!first).then(|| view.elapsed_ms()),
             stamp_ns,
             answer_ns,
             view: first.then(|| Box::new(view)),
         });
         before
+    }
+}
+
+impl Probe {
+    fn of(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Option<Probe> {
+        let record = &retransmit.record;
+        let estimator = Estimator::of(&record.sock, past, kernel)?;
+        let wait = estimator.probe_jiffies(estimator.floor_us, retransmit.packets_out == 1);
+        let wait_ns = wait * kernel.tick_ns() + kernel.tick_ns() / 2;
+        Some(Probe { snd_una: record.sock.snd_una, sent_ns: record.mono_ns.saturating_sub(wait_ns) })
+    }
+}
+
+impl Silent {
+    fn lead_us(&self) -> i64 {
+        self.stamp_ns.saturating_sub(self.began_ns) as i64 / 1000
     }
 
     fn recovered(self, at_ns: u64) -> Silence {
@@ -148,7 +189,7 @@ impl Silent {
             judged_ms: self.judged_ms,
             unanswered_ms: at_ns.saturating_sub(self.stamp_ns) / 1_000_000,
         });
-        Silence { view: self.view, end }
+        Silence { lead_us: self.lead_us(), view: self.view, end }
     }
 }
 
@@ -160,14 +201,27 @@ fn is_subject_to_retries2(retransmit: &Retransmit) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start};
+    use crate::advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp};
 
     fn ends(events: &[Event]) -> Vec<End> {
-        let mut state = None;
-        let observe = |event| Silent::observe(&mut state, event, story::kernel());
-        let mut ends: Vec<End> = events.iter().filter_map(observe).map(|silence| silence.end).collect();
-        ends.extend(state.map(|silent| silent.unresolved().end));
-        ends
+        silences(events).into_iter().map(|silence| silence.end).collect()
+    }
+
+    fn silences(events: &[Event]) -> Vec<Silence> {
+        let (mut silences, mut past) = (Silences::default(), Past::default());
+        past.learn(&story::record(0).sock, story::kernel());
+        let observe = |event| silences.observe(event, &past, story::kernel());
+        let mut found: Vec<Silence> = events.iter().filter_map(observe).collect();
+        found.extend(silences.finish());
+        found
+    }
+
+    #[test]
+    fn a_probe_before_it_counts() {
+        assert_eq!(silences(&[rto(208, 1)])[0].lead_us, 206_000);
+        assert_eq!(silences(&[tlp(208), rto(416, 1)])[0].lead_us, 414_000);
+        let another = changed(rto(1208, 1), |record| record.sock.snd_una = 9000);
+        assert_eq!(silences(&[tlp(208), another])[0].lead_us, 206_000, "the probe was answered");
     }
 
     fn opened(ms: u64) -> Event {

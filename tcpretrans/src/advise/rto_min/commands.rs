@@ -54,11 +54,13 @@ impl Commands {
             let prefix = advice.prefix?.to_string();
             let ip = if advice.address.is_ipv4() { "ip" } else { "ip -6" };
             let show = format!("{ip} route get fibmatch {}", advice.address);
+            // `ip` does not read what it writes: a floor that the route has already must not come twice.
+            let without_floor = "s/rto_min lock [^ ]*//";
             Some(RouteCommands {
-                change: format!("{ip} route change $({show}) rto_min {rto_min_ms}ms"),
+                change: format!("{ip} route change $({show} | sed '{without_floor}') rto_min {rto_min_ms}ms"),
                 // What comes after the route's own destination: its gateway, device and attributes.
                 own_route: format!(
-                    "{ip} route replace {prefix} $({show} | cut -d' ' -f2-) rto_min {rto_min_ms}ms"
+                    "{ip} route replace {prefix} $({show} | sed 's/^[^ ]* //; {without_floor}') rto_min {rto_min_ms}ms"
                 ),
                 prefix,
                 show,

@@ -90,8 +90,8 @@ fn requests(page: &mut Page, requests: &RequestAdvice) {
 fn hung_up(page: &mut Page, requests: &RequestAdvice) {
     if let Some(hung_up) = &requests.hung_up {
         page.words(&format!(
-            "In {} the application hung up while TCP was trying, {} after the original transmission: what would have \
-             become of them is not known.",
+            "In {} the application hung up while TCP was trying, {} after the original transmission: what TCP would \
+             have made of it is not known.",
             count(hung_up.count as u64, "stall"),
             median_and_high(hung_up)
         ));
