@@ -165,11 +165,15 @@ mod tests {
     const HZS: [u32; 4] = [100, 250, 300, 1000];
 
     fn sock(srtt_us: u32, rttvar_us: u32, mdev_us: u32, mdev_max_us: u32) -> Snapshot {
-        let mut sock = Snapshot::default();
-        sock.srtt_us = srtt_us << 3;
-        (sock.rttvar_us, sock.mdev_us, sock.mdev_max_us) = (rttvar_us, mdev_us, mdev_max_us);
-        (sock.icsk_rto_min, sock.icsk_rto_max) = (ABSENT, ABSENT);
-        sock
+        Snapshot {
+            srtt_us: srtt_us << 3,
+            rttvar_us,
+            mdev_us,
+            mdev_max_us,
+            icsk_rto_min: ABSENT,
+            icsk_rto_max: ABSENT,
+            ..Snapshot::default()
+        }
     }
 
     fn estimator(sock: &Snapshot, hz: u32) -> Estimator {

@@ -2,6 +2,8 @@
 
 pub mod commands;
 mod prefixes;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

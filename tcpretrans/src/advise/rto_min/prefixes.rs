@@ -49,7 +49,7 @@ pub(super) fn by_prefix(floors_ms: &[u32], rows: &[&Row]) -> Vec<PrefixAdvice> {
     let mut found = Vec::new();
     let mut left: Vec<&Row> = rows.to_vec();
     for level in 0.. {
-        let mut groups: BTreeMap<(u32, [u8; 16]), (Prefix, Vec<&Row>)> = BTreeMap::new();
+        let mut groups: BTreeMap<_, (Prefix, Vec<&Row>)> = BTreeMap::new();
         for row in std::mem::take(&mut left) {
             match row.remote.prefix(level) {
                 Some(prefix) => {
