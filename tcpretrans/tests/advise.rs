@@ -78,6 +78,27 @@ fn the_json_form() {
 }
 
 #[test]
+fn every_field_is_documented() {
+    fn names<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                found.push(name);
+                names(value, found);
+            }),
+            Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+            _ => {}
+        }
+    }
+    let page =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/advise.md")).expect("the page");
+    let advice = json(&[]);
+    let mut found = Vec::new();
+    names(&advice, &mut found);
+    let missing: Vec<&&str> = found.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "not in docs/advise.md: {missing:?}");
+}
+
+#[test]
 fn colour_only_where_it_is_wanted() {
     let plain = succeeded(&run(80, &[RECORDING]));
     assert!(!plain.contains('\x1b'));

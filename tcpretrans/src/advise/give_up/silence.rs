@@ -24,7 +24,10 @@ pub struct Silences {
 #[derive(Debug, Clone, Copy)]
 struct Probe {
     snd_una: u32,
+    /// The original.
     sent_ns: u64,
+    /// The probe.
+    at_ns: u64,
 }
 
 /// A silence that is going on.
@@ -33,6 +36,8 @@ struct Silent {
     /// At the first RTO; `None`: that was not seen.
     view: Option<Box<TimerView>>,
     began_ns: u64,
+    /// The first retransmission: the RTO's, or a tail loss probe.
+    first_ns: u64,
     /// Since the first retransmission, ms, at the last RTO at which the kernel looked at it.
     judged_ms: Option<u64>,
     /// When the kernel's own count of this silence began, ns.
@@ -116,7 +121,7 @@ impl Silences {
                     Cause::RetransmitTimeout | Cause::UserTimeout => {
                         End::GivenUp { knob: closed.knob, after_us }
                     }
-                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.lead_us())? },
+                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? },
                 };
                 return Some(Silence { lead_us: silent.lead_us(), view: silent.view, end });
             }
@@ -161,6 +166,11 @@ impl Silences {
             },
             judged_ms: (!first).then(|| view.elapsed_ms()),
             stamp_ns,
+            first_ns: match (first, probe) {
+                (false, _) => stamp_ns,
+                (true, Some(probe)) => probe.at_ns,
+                (true, None) => now_ns,
+            },
             answer_ns,
             view: first.then(|| Box::new(view)),
         });
@@ -174,11 +184,16 @@ impl Probe {
         let estimator = Estimator::of(&record.sock, past, kernel)?;
         let wait = estimator.probe_jiffies(estimator.floor_us, retransmit.packets_out == 1);
         let wait_ns = wait * kernel.tick_ns() + kernel.tick_ns() / 2;
-        Some(Probe { snd_una: record.sock.snd_una, sent_ns: record.mono_ns.saturating_sub(wait_ns) })
+        let at_ns = record.mono_ns;
+        Some(Probe { snd_una: record.sock.snd_una, sent_ns: at_ns.saturating_sub(wait_ns), at_ns })
     }
 }
 
 impl Silent {
+    fn first_wait_us(&self) -> i64 {
+        self.first_ns.saturating_sub(self.began_ns) as i64 / 1000
+    }
+
     fn lead_us(&self) -> i64 {
         self.stamp_ns.saturating_sub(self.began_ns) as i64 / 1000
     }
@@ -256,6 +271,8 @@ mod tests {
         let died = [rto(208, 1), rto(640, 2), closed(6400, Cause::RetransmitTimeout, knob)];
         assert_eq!(ends(&died), [End::GivenUp { knob, after_us: 6_398_000 }]);
         assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [End::HungUp { after_us: 506_000 }]);
+        // The probe was the first retransmission.
+        assert_eq!(ends(&[tlp(208), rto(416, 1), hung_up(9000, 300)]), [End::HungUp { after_us: 506_000 }]);
         assert_eq!(ends(&[rto(208, 1)]), [End::Unresolved]);
         assert_eq!(ends(&[rto(208, 1), closed(300, Cause::ResetByPeer, None)]), []);
         let orphan = changed(rto(208, 1), |record| record.sock.sk_flags = SOCK_DEAD);
