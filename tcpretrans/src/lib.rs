@@ -3,6 +3,7 @@
 //! One way through the house: `kernel` (programs, ring buffer) -> records (`tcpretrans_ebpf::Record`) ->
 //! `flow` (correlation: pure, no I/O, no clock) -> `event` -> `sink` (table, JSON Lines).
 
+pub mod advise;
 pub mod cli;
 pub mod deadline;
 pub mod doctor;

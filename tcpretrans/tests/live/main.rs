@@ -13,6 +13,7 @@ macro_rules! require_lab {
     };
 }
 
+mod advise;
 mod already_troubled;
 mod attempts;
 mod bad_usage;
