@@ -13,4 +13,5 @@ pub mod kernel;
 pub mod live;
 pub mod owner;
 pub mod recording;
+pub mod report;
 pub mod sink;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::report_args::ReportArgs;
+
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans", "every retransmission on this machine"),
@@ -13,6 +15,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
+    ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -60,6 +63,8 @@ pub struct CommandLine {
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Sum up recordings on one screen
+    Report(ReportArgs),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

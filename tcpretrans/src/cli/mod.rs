@@ -5,6 +5,7 @@ pub mod config;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
+pub mod report_args;
 pub mod selection;
 pub mod usage;
 
@@ -17,7 +18,7 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::doctor;
+use crate::{doctor, report};
 use args::{Command, CommandLine};
 use exit::Exit;
 use usage::UsageError;
@@ -58,6 +59,7 @@ fn dispatch(
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
             live(Config::from_args(&line.live, command)?)
         }
+        Some(Command::Report(options)) => report::run(&options),
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
