@@ -30,6 +30,7 @@ mod privileges;
 mod process;
 mod recording;
 mod recovery;
+mod report;
 mod rotation;
 mod rto_ladder;
 mod storm;

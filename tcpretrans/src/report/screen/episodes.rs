@@ -4,8 +4,8 @@ use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    BAD, HEADING, Page,
-    figures::{counted, ladder, time_on},
+    BAD, HEADING,
+    figures::{Times, counted, ladder},
     pen::Pen,
 };
 use crate::{
@@ -20,8 +20,7 @@ use crate::{
 
 const TOP: usize = 3;
 
-pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, page: &Page) {
-    let first_ns = report.sessions.first_ns.unwrap_or(0);
+pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, times: &Times<'_>) {
     let mut worst = report.worst.iter().take(top.unwrap_or(TOP)).peekable();
     if worst.peek().is_none() {
         return;
@@ -29,7 +28,7 @@ pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, page: &P
     pen.gap();
     pen.styled_line(HEADING, "WORST EPISODES");
     for Worst { episode, more } in worst {
-        let at = time_on(episode.began_wall_ns, first_ns, &page.zone);
+        let at = times.short(episode.began_wall_ns);
         let who = match process(&episode.flow, Some(16)) {
             unknown if unknown == "-" => "unknown".to_owned(),
             who => who,

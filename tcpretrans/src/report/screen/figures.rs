@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-use jiff::tz::TimeZone;
+use jiff::{civil::DateTime, tz::TimeZone};
 
 use crate::{
     report::tally::episode::Ladder,
@@ -97,17 +97,45 @@ pub(super) fn ladder(ladder: &Ladder) -> String {
     text
 }
 
-/// `2026-11-22 03:04:05`, local.
-pub(super) fn date_and_time(wall_ns: i64, zone: &TimeZone) -> String {
-    let at = local_time(0, &Clock { wall_minus_mono_ns: wall_ns }, zone);
-    format!("{} {}", at.date(), time_of_day(at, 8))
+/// Tells times of a recording: local, and with their date where it has several.
+#[derive(Debug)]
+pub(super) struct Times<'a> {
+    zone: &'a TimeZone,
+    with_date: bool,
 }
 
-/// `03:04:05`, local; with the date if that is not `day`'s.
-pub(super) fn time_on(wall_ns: i64, day_ns: i64, zone: &TimeZone) -> String {
-    let local = |wall_ns| local_time(0, &Clock { wall_minus_mono_ns: wall_ns }, zone);
-    let (at, day) = (local(wall_ns), local(day_ns));
-    if at.date() == day.date() { time_of_day(at, 8) } else { date_and_time(wall_ns, zone) }
+impl Times<'_> {
+    /// Of a recording that has events from `first_ns` to `last_ns`.
+    pub(super) fn of(first_ns: i64, last_ns: i64, zone: &TimeZone) -> Times<'_> {
+        let date = |wall_ns| local(wall_ns, zone).date();
+        Times { zone, with_date: date(first_ns) != date(last_ns) }
+    }
+
+    /// `2026-11-22 03:04:05`
+    pub(super) fn whole(&self, wall_ns: i64) -> String {
+        let at = local(wall_ns, self.zone);
+        format!("{} {}", at.date(), time_of_day(at, 8))
+    }
+
+    /// `03:04:05`; `11-22 03:04:05` where the recording has several days.
+    pub(super) fn short(&self, wall_ns: i64) -> String {
+        let at = local(wall_ns, self.zone);
+        let time = time_of_day(at, 8);
+        if self.with_date { format!("{:02}-{:02} {time}", at.month(), at.day()) } else { time }
+    }
+
+    /// `03:04:05`; `11-22 03:04`, for times that are not meant to the second.
+    pub(super) fn about(&self, wall_ns: i64) -> String {
+        let mut text = self.short(wall_ns);
+        if self.with_date {
+            text.truncate(text.len() - 3);
+        }
+        text
+    }
+}
+
+fn local(wall_ns: i64, zone: &TimeZone) -> DateTime {
+    local_time(0, &Clock { wall_minus_mono_ns: wall_ns }, zone)
 }
 
 #[cfg(test)]
@@ -155,10 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn times_have_their_date_where_it_is_another_day() {
+    fn times_have_their_date_where_there_are_several() {
+        const DAY_NS: i64 = 86_400_000_000_000;
         let zone = TimeZone::fixed(jiff::tz::offset(1));
-        assert_eq!(date_and_time(0, &zone), "1970-01-01 01:00:00");
-        assert_eq!(time_on(5_000_000_000, 0, &zone), "01:00:05");
-        assert_eq!(time_on(86_400_000_000_000, 0, &zone), "1970-01-02 01:00:00");
+        let one_day = Times::of(0, DAY_NS / 2, &zone);
+        assert_eq!((one_day.short(0), one_day.about(5_000_000_000)), ("01:00:00".into(), "01:00:05".into()));
+        let two_days = Times::of(0, DAY_NS, &zone);
+        assert_eq!((two_days.short(0), two_days.about(0)), ("01-01 01:00:00".into(), "01-01 01:00".into()));
+        assert_eq!(two_days.whole(DAY_NS), "1970-01-02 01:00:00");
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>) {
 }
 
 fn block(by: By, groups: &Groups, top: usize, columns: usize) -> Vec<Row> {
-    let name_width = columns.saturating_sub(20);
+    let name_width = columns.saturating_sub(21);
     let top = groups.shown(top);
     let row = |style: Style, name: &str, figures: [&str; 3]| {
         let [sent, timeouts, deaths] = figures;
@@ -82,7 +82,7 @@ fn block(by: By, groups: &Groups, top: usize, columns: usize) -> Vec<Row> {
         vec![
             Cell::styled(style, name),
             Cell::styled(style, figures),
-            Cell::styled(died, format!("{deaths:>5}")),
+            Cell::styled(died, format!("{deaths:>6}")),
         ]
     };
     let of = |style, name: &str, sums: &Sums| {

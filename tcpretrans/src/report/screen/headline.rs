@@ -3,9 +3,9 @@
 use anstyle::Style;
 
 use super::{
-    BAD, FAINT, HEADING, NOTICE, Page,
+    BAD, FAINT, HEADING, NOTICE,
     bars::sparkline,
-    figures::{bytes, counted, date_and_time, grouped, short, time_on},
+    figures::{Times, bytes, counted, grouped, short},
     pen::Pen,
 };
 use crate::{
@@ -14,12 +14,12 @@ use crate::{
 };
 
 const NS_PER_MS: u64 = 1_000_000;
-/// Two times of day, and where most happened.
-const ROOM_BESIDE_THE_TIMELINE: usize = 46;
+/// `  most 10.0k in 4h33m at `, and blanks.
+const ROOM_FOR_THE_PEAK: usize = 26;
 
-pub(super) fn write(pen: &mut Pen, report: &Report, subject: &Subject, page: &Page) {
-    when(pen, report, page);
-    asked_for(pen, subject, page);
+pub(super) fn write(pen: &mut Pen, report: &Report, subject: &Subject, times: &Times<'_>) {
+    when(pen, report, times);
+    asked_for(pen, subject, times);
     gaps_in_knowledge(pen, report, subject);
     if report.events == 0 {
         pen.line(if subject.window.is_everything() && subject.filters.is_empty() {
@@ -30,21 +30,21 @@ pub(super) fn write(pen: &mut Pen, report: &Report, subject: &Subject, page: &Pa
         return;
     }
     how_bad(pen, report);
-    timeline(pen, report, page);
+    timeline(pen, report, times);
 }
 
-fn when(pen: &mut Pen, report: &Report, page: &Page) {
+fn when(pen: &mut Pen, report: &Report, times: &Times<'_>) {
     let sessions = &report.sessions;
     let Some(first_ns) = sessions.first_ns else { return };
     let mut text = format!(
         "{} to {}, {} in {}",
-        date_and_time(first_ns, &page.zone),
-        time_on(sessions.last_ns, first_ns, &page.zone),
+        times.whole(first_ns),
+        times.short(sessions.last_ns),
         duration(sessions.recorded_ns / NS_PER_MS),
         counted(sessions.count, "session", "sessions"),
     );
     if let Some(gap) = sessions.longest_gap {
-        let at = time_on(gap.from_ns, first_ns, &page.zone);
+        let at = times.short(gap.from_ns);
         let length = duration(gap.ns / NS_PER_MS);
         text += &match sessions.gaps {
             1 => format!(", gap of {length} at {at}"),
@@ -54,14 +54,14 @@ fn when(pen: &mut Pen, report: &Report, page: &Page) {
     pen.sentence(HEADING, "", 2, &text);
 }
 
-fn asked_for(pen: &mut Pen, subject: &Subject, page: &Page) {
+fn asked_for(pen: &mut Pen, subject: &Subject, times: &Times<'_>) {
     let mut parts = Vec::new();
     let window = subject.window;
     if let Some(since_ns) = window.since_ns {
-        parts.push(format!("from {}", date_and_time(since_ns, &page.zone)));
+        parts.push(format!("from {}", times.whole(since_ns)));
     }
     if let Some(until_ns) = window.until_ns {
-        parts.push(format!("until {}", date_and_time(until_ns, &page.zone)));
+        parts.push(format!("until {}", times.whole(until_ns)));
     }
     parts.extend(subject.filters.iter().map(|(option, value)| format!("{option} {}", visible(value))));
     if !parts.is_empty() {
@@ -169,16 +169,15 @@ fn span(ms: u64) -> String {
     if ms == 0 { "1ms".to_owned() } else { duration(ms) }
 }
 
-fn timeline(pen: &mut Pen, report: &Report, page: &Page) {
-    let Some(first_ns) = report.sessions.first_ns else { return };
-    let timeline = report.timeline.narrowed(pen.columns() - ROOM_BESIDE_THE_TIMELINE);
+fn timeline(pen: &mut Pen, report: &Report, times: &Times<'_>) {
+    let about = |wall_ns| times.about(wall_ns);
+    let beside = 3 * about(report.timeline.begin_ns()).len() + ROOM_FOR_THE_PEAK;
+    let timeline = report.timeline.narrowed(pen.columns().saturating_sub(beside));
     let Some((peak_ns, peak)) = timeline.peak() else { return };
-    let begin = time_on(timeline.begin_ns(), first_ns, &page.zone);
     let end_ns = timeline.begin_ns().saturating_add(timeline.width_ns() * timeline.bins().len() as i64);
-    let end = time_on(end_ns, timeline.begin_ns(), &page.zone);
-    let bin = duration(timeline.width_ns().unsigned_abs() / NS_PER_MS);
-    let at = time_on(peak_ns, timeline.begin_ns(), &page.zone);
-    let peak = pen.styled(FAINT, &format!("  most {} in {bin} at {at}", short(peak)));
-    let line = format!("{begin} {} {end}{peak}", pen.styled(NOTICE, &sparkline(timeline.bins())));
+    let bin = duration(timeline.width_ns().unsigned_abs() / NS_PER_MS).replace(".0s", "s");
+    let peak = format!("  most {} in {bin} at {}", short(peak), about(peak_ns));
+    let chart = pen.styled(NOTICE, &sparkline(timeline.bins()));
+    let line = format!("{} {chart} {}{}", about(timeline.begin_ns()), about(end_ns), pen.styled(FAINT, &peak));
     pen.line(&line);
 }

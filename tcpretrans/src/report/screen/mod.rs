@@ -16,6 +16,7 @@ use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
 use super::{Subject, tally::Report};
+use figures::Times;
 use pen::Pen;
 
 /// What the report is shown on.
@@ -41,9 +42,10 @@ const HEADING: Style = Style::new().bold();
 
 /// The whole report.
 pub(super) fn render(report: &Report, subject: &Subject, page: &Page) -> String {
-    let page = Page { columns: page.columns.clamp(NARROWEST, WIDEST), ..page.clone() };
-    let mut pen = Pen::new(page.columns, page.colour);
-    headline::write(&mut pen, report, subject, &page);
+    let mut pen = Pen::new(page.columns.clamp(NARROWEST, WIDEST), page.colour);
+    let first_ns = report.sessions.first_ns.unwrap_or(0);
+    let times = Times::of(first_ns, report.sessions.last_ns, &page.zone);
+    headline::write(&mut pen, report, subject, &times);
     if report.events == 0 {
         return pen.finish();
     }
@@ -52,7 +54,7 @@ pub(super) fn render(report: &Report, subject: &Subject, page: &Page) -> String 
         None => {
             blocks::types_and_endings(&mut pen, report);
             groups::write(&mut pen, report, subject.top);
-            episodes::write(&mut pen, report, subject.top, &page);
+            episodes::write(&mut pen, report, subject.top, &times);
             blocks::forecasts_and_hang_ups(&mut pen, report);
             blocks::histograms(&mut pen, report);
         }
