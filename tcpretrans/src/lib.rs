@@ -13,5 +13,9 @@ pub mod kernel;
 pub mod live;
 pub mod owner;
 pub mod recording;
+<<<<<<< HEAD
 pub mod report;
+=======
+pub mod replay;
+>>>>>>> replay
 pub mod sink;

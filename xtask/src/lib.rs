@@ -4,4 +4,5 @@ pub mod ebpf;
 pub mod lab;
 pub mod suite;
 pub mod tracer_run;
+pub mod verify_counts;
 pub mod workspace;

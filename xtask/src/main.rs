@@ -9,7 +9,7 @@ use xtask::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, workspace,
+    lab, suite, tracer_run, verify_counts, workspace,
 };
 
 /// The project's own commands.
@@ -31,6 +31,7 @@ enum Command {
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
     Lab(lab::command::Args),
+    VerifyCounts(verify_counts::Args),
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -94,6 +95,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
             only_live: options.live.is_some(),

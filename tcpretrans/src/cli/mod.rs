@@ -5,7 +5,11 @@ pub mod config;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
+<<<<<<< HEAD
 pub mod report_args;
+=======
+pub mod replay_args;
+>>>>>>> replay
 pub mod selection;
 pub mod usage;
 
@@ -18,9 +22,14 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
+<<<<<<< HEAD
 use crate::{doctor, report};
+=======
+use crate::{doctor, replay};
+>>>>>>> replay
 use args::{Command, CommandLine};
 use exit::Exit;
+use replay_args::ReplayConfig;
 use usage::UsageError;
 
 pub use config::Config;
@@ -61,6 +70,7 @@ fn dispatch(
         }
         Some(Command::Report(options)) => report::run(&options),
         Some(Command::Doctor(options)) => doctor::run(options.format),
+        Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);

@@ -140,8 +140,13 @@ impl Input {
     }
 }
 
+/// Do both lead to the same file?
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    identity(one).is_some_and(|file| identity(other) == Some(file))
+}
+
 /// Which file it is, however it is called; `None` for what is no file.
-pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+fn identity(path: &Path) -> Option<(u64, u64)> {
     let metadata = fs::metadata(path).ok()?;
     metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }

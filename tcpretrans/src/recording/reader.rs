@@ -88,8 +88,7 @@ impl Reader {
         let mut inputs: Vec<Input> = Vec::with_capacity(files.len());
         for (at, path) in files.iter().enumerate() {
             let same = |other: &PathBuf| {
-                other == path
-                    || input::identity(path).is_some_and(|file| input::identity(other) == Some(file))
+                input::is_same_file(path, other) || path.as_os_str() == "-" && other == path
             };
             match files[..at].iter().any(same) {
                 false => inputs.push(Input::open(path)?),
@@ -134,6 +133,11 @@ impl Reader {
     /// Bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_before + self.file.as_ref().map_or(0, |file| file.lines.bytes())
+    }
+
+    /// Does the next event wait for the files, perhaps for long (a pipe)?
+    pub fn must_read(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| !file.lines.has_line())
     }
 
     /// Where the last event came from: `FILE:LINE`.

@@ -30,6 +30,7 @@ mod privileges;
 mod process;
 mod recording;
 mod recovery;
+mod replayed;
 mod report;
 mod rotation;
 mod rto_ladder;

@@ -7,8 +7,9 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{
     kernel_object::{BadField, baseline},
     schema::{
-        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine, LostLine,
-        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        AccountTotals, ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine,
+        LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        TimeoutTotals,
     },
     timestamp::Timestamp,
     tracepoint,
@@ -17,7 +18,8 @@ use crate::{
     event::{
         Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
         LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold,
-        ThresholdName, What, Who, run::TypeTotal,
+        ThresholdName, Unseen, What, Who,
+        run::{Account, Timeouts, TypeTotal},
     },
     sink::{clock::Clock, errno, signal, state_name},
 };
@@ -115,7 +117,7 @@ pub fn decode(line: &[u8]) -> Result<Event, DecodeError> {
         "recovered" => recovered(serde_json::from_slice(line)?)?,
         "closed" => closed(serde_json::from_slice(line)?, clock)?,
         "observation" => observation(serde_json::from_slice(line)?, mono_ns)?,
-        "lost" => (None, lost(serde_json::from_slice(line)?)?),
+        "lost" => lost(serde_json::from_slice(line)?)?,
         "end" => (None, end(serde_json::from_slice(line)?)?),
         other => return Err(DecodeError::UnknownEvent(other.to_owned())),
     };
@@ -335,8 +337,10 @@ fn observation(line: ObservationLine<'_>, mono_ns: u64) -> FlowAndWhat {
     Ok((event.flow, event.what))
 }
 
-fn lost(line: LostLine<'_>) -> Result<What, DecodeError> {
-    Ok(What::Lost(Lost { records: line.records, place: place(&line.place)? }))
+fn lost(line: LostLine<'_>) -> Result<(Option<Arc<Flow>>, What), DecodeError> {
+    let unseen = line.segs.map(|segs| Unseen { segs, maybe_failed: line.maybe_failed.unwrap_or(false) });
+    let lost = Lost { records: line.records, place: place(&line.place)?, unseen };
+    Ok((flow(line.flow)?, What::Lost(lost)))
 }
 
 fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
@@ -349,11 +353,20 @@ fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
             failed,
             segs: of(&line.segs, name),
             bytes: of(&line.bytes, name),
+            failed_segs: of(&line.failed_segs, name),
         };
         retransmits.insert(retransmit_type(name)?, total);
     }
     let closed = line.events.closed.iter().map(|(name, &count)| Ok((cause(name)?, count)));
     let lost = line.lost.iter().map(|(name, &count)| Ok((place(name)?, count)));
+    let errors =
+        line.errors.iter().map(|(name, &count)| Ok((known("error", name, errno::send_error(name))?, count)));
+    let TimeoutTotals { retransmitted, synack, gave_up } = line.timeouts;
+    // In the order of the kinds, which is that of the wire.
+    let records = Kind::ALL.into_iter().filter_map(|kind| {
+        let &AccountTotals { sent, received, ring } = line.records.get(tracepoint::name(kind))?;
+        Some((kind, Account { sent, received, ring }))
+    });
     Ok(What::End(Box::new(End {
         duration_ms: line.duration_ms,
         retransmits,
@@ -361,6 +374,10 @@ fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
         recovered: line.events.recovered,
         closed: closed.collect::<Result<_, DecodeError>>()?,
         lost: lost.collect::<Result<_, DecodeError>>()?,
+        unseen_segs: line.unseen_segs,
+        errors: errors.collect::<Result<_, DecodeError>>()?,
+        timeouts: Timeouts { retransmitted, synack, gave_up },
+        records: records.collect(),
         records_sent: line.records_sent,
         records_received: line.records_received,
         flows_left: line.flows_left,
