@@ -13,9 +13,6 @@ pub mod kernel;
 pub mod live;
 pub mod owner;
 pub mod recording;
-<<<<<<< HEAD
-pub mod report;
-=======
 pub mod replay;
->>>>>>> replay
+pub mod report;
 pub mod sink;

@@ -86,7 +86,10 @@ fn is_as_committed(name: &str, text: &str) {
         fs::write(&path, text).expect("writes");
     }
     let committed = fs::read_to_string(&path).expect("committed");
-    assert_eq!(text, committed, "{name} is out of date; UPDATE_SNAPSHOTS=1 writes it anew; now it is:\n{text}");
+    assert_eq!(
+        text, committed,
+        "{name} is out of date; UPDATE_SNAPSHOTS=1 writes it anew; now it is:\n{text}"
+    );
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn totals_are_those_of_the_recordings_own_ends() {
         }
         sum
     };
-    for path in ["/events/retransmit", "/events/closed", "/segs", "/bytes", "/failed", "/lost"] {
+    for path in ["/events/retransmit", "/events/closed", "/segs", "/bytes", "/failed", "/timeouts", "/lost"] {
         assert_eq!(report.pointer(path), Some(&serde_json::to_value(sum(path)).expect("JSON")), "{path}");
     }
     for field in ["threshold", "recovered"] {
@@ -150,7 +153,8 @@ fn each_group_is_counted_as_jq_would() {
         assert_eq!(only, [by]);
         let mut all = 0;
         for group in report["by"][by]["groups"].as_array().expect("a list") {
-            let of_group = retransmits.iter().filter(sent).filter(|event| event.pointer(pointer) == Some(&group[by]));
+            let of_group =
+                retransmits.iter().filter(sent).filter(|event| event.pointer(pointer) == Some(&group[by]));
             // The one flow whose owner became known late belongs to its owner.
             if by != "process" {
                 assert_eq!(number(group, "retransmissions"), of_group.count() as u64, "{by} {group}");
@@ -206,7 +210,8 @@ fn a_quiet_time_says_so() {
     let report = json(&night(), &["--since", "2030-01-01"]);
     assert_eq!((number(&report, "flows"), &report["timeline"]["begin"]), (0, &Value::Null));
     let lines = lines();
-    let (start, end) = (&lines[0], lines.iter().find(|line| line.contains(r#""event":"end""#)).expect("an end"));
+    let (start, end) =
+        (&lines[0], lines.iter().find(|line| line.contains(r#""event":"end""#)).expect("an end"));
     let quiet = file(&[start.clone(), end.clone()]);
     let text = clean(&on(quiet.path(), &[]));
     assert!(text.ends_with("Nothing happened: no retransmission, no death.\n"), "{text}");
@@ -285,7 +290,10 @@ fn bad_usage_is_one_sentence_and_code_2() {
         (&[empty], "/"),
         (&[BINARY], "/"),
         (&[night, "--by", "colour"], "invalid value 'colour' for '--by <GROUP>' [possible values: remote, "),
-        (&[night, "--format", "table"], "invalid value 'table' for '--format <FORMAT>' [possible values: text, "),
+        (
+            &[night, "--format", "table"],
+            "invalid value 'table' for '--format <FORMAT>' [possible values: text, ",
+        ),
         (&[night, "--top", "0"], "--top: must be at least 1"),
         (&[night, "--since", "yesterday"], "--since: 'yesterday' is not a time: give 03:00, "),
         (&[night, "--until", "25:00"], "--until: '25:00' is not a time: "),
@@ -298,7 +306,11 @@ fn bad_usage_is_one_sentence_and_code_2() {
     for (arguments, expected) in cases {
         let output = run(arguments);
         let said = stderr(&output);
-        assert_eq!((output.status.code(), stdout(&output)), (Some(2), String::new()), "{arguments:?}: {said}");
+        assert_eq!(
+            (output.status.code(), stdout(&output)),
+            (Some(2), String::new()),
+            "{arguments:?}: {said}"
+        );
         assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
         let said = said.strip_prefix("tcpretrans: ").expect("names the program");
         assert!(said.starts_with(expected), "{arguments:?}: {said}");

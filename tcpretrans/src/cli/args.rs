@@ -5,11 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-<<<<<<< HEAD
-use super::report_args::ReportArgs;
-=======
-use super::replay_args::ReplayArgs;
->>>>>>> replay
+use super::{replay_args::ReplayArgs, report_args::ReportArgs};
 
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
@@ -19,11 +15,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
-<<<<<<< HEAD
-    ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
-=======
     ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "what the log saw, in order of time"),
->>>>>>> replay
+    ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -71,13 +64,10 @@ pub struct CommandLine {
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-<<<<<<< HEAD
-    /// Sum up recordings on one screen
-    Report(ReportArgs),
-=======
     /// Run recordings through the correlation again and print them as live tracing did
     Replay(Box<ReplayArgs>),
->>>>>>> replay
+    /// Sum up recordings on one screen
+    Report(Box<ReportArgs>),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

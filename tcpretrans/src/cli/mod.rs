@@ -5,11 +5,8 @@ pub mod config;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
-<<<<<<< HEAD
-pub mod report_args;
-=======
 pub mod replay_args;
->>>>>>> replay
+pub mod report_args;
 pub mod selection;
 pub mod usage;
 
@@ -22,11 +19,7 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-<<<<<<< HEAD
-use crate::{doctor, report};
-=======
-use crate::{doctor, replay};
->>>>>>> replay
+use crate::{doctor, replay, report};
 use args::{Command, CommandLine};
 use exit::Exit;
 use replay_args::ReplayConfig;

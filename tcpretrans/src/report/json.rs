@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     event::{Cause, Who, run::TypeTotal},
-    sink::json::Timestamp,
+    sink::{errno, json::Timestamp},
 };
 
 /// How many are named unless the user says otherwise.
@@ -48,7 +48,11 @@ struct Document {
     segs: BTreeMap<&'static str, u64>,
     bytes: BTreeMap<&'static str, u64>,
     failed: BTreeMap<&'static str, u64>,
+    failed_segs: BTreeMap<&'static str, u64>,
+    errors: BTreeMap<String, u64>,
+    timeouts: Timeouts,
     lost: BTreeMap<&'static str, u64>,
+    unseen_segs: u64,
     endings: Vec<Ending>,
     flows: u64,
     retransmitting_flows: u64,
@@ -99,6 +103,14 @@ struct Events {
     closed: BTreeMap<&'static str, u64>,
 }
 
+/// As in `end`.
+#[derive(Serialize)]
+struct Timeouts {
+    retransmitted: u64,
+    synack: u64,
+    gave_up: u64,
+}
+
 #[derive(Serialize)]
 struct Ending {
     cause: &'static str,
@@ -110,7 +122,7 @@ struct Ending {
 struct Sum {
     retransmissions: u64,
     failed_retransmissions: u64,
-    timeouts: u64,
+    retransmissions_by_timeout: u64,
     retransmitted_segs: u64,
     retransmitted_bytes: u64,
     recovered: u64,
@@ -224,8 +236,9 @@ pub(super) fn render(report: &Report, subject: &Subject) -> Result<String, serde
 
 fn document(report: &Report, subject: &Subject) -> Document {
     let top = subject.top.unwrap_or(TOP);
+    let totals = &report.totals;
     let by_type = |count: fn(&TypeTotal) -> u64| {
-        report.totals.retransmits.iter().map(|(ty, total)| (ty.name(), count(total))).collect()
+        totals.retransmits.iter().map(|(ty, total)| (ty.name(), count(total))).collect()
     };
     let sessions = &report.sessions;
     Document {
@@ -253,14 +266,26 @@ fn document(report: &Report, subject: &Subject) -> Document {
         },
         events: Events {
             retransmit: by_type(|total| total.sent + total.failed),
-            threshold: report.totals.thresholds,
-            recovered: report.totals.recovered,
-            closed: report.totals.closed.iter().map(|(cause, count)| (cause.name(), *count)).collect(),
+            threshold: totals.thresholds,
+            recovered: totals.recovered,
+            closed: totals.closed.iter().map(|(cause, count)| (cause.name(), *count)).collect(),
         },
         segs: by_type(|total| total.segs),
         bytes: by_type(|total| total.bytes),
         failed: by_type(|total| total.failed),
-        lost: report.totals.lost.iter().map(|(place, records)| (place.name(), *records)).collect(),
+        failed_segs: by_type(|total| total.failed_segs),
+        errors: totals
+            .errors
+            .iter()
+            .map(|(&error, &count)| (errno::send_error_name(error).into_owned(), count))
+            .collect(),
+        timeouts: Timeouts {
+            retransmitted: totals.timeouts.retransmitted,
+            synack: totals.timeouts.synack,
+            gave_up: totals.timeouts.gave_up,
+        },
+        lost: totals.lost.iter().map(|(place, records)| (place.name(), *records)).collect(),
+        unseen_segs: totals.unseen_segs,
         endings: report
             .endings
             .iter()
@@ -282,7 +307,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
         deepest_backoff: quantiles(&report.deepest),
         timeline: Timeline {
             begin: report.timeline.peak().map(|_| time(report.timeline.begin_ns())),
-            bin_ms: ms(report.timeline.width_ns().unsigned_abs()),
+            bin_ms: report.timeline.width_s() * 1000,
             retransmissions: report.timeline.bins().to_vec(),
         },
         worst_episodes: report.worst.iter().take(top).map(episode).collect(),
@@ -324,7 +349,7 @@ fn sum(counts: &Counts) -> Sum {
     Sum {
         retransmissions: counts.sent,
         failed_retransmissions: counts.failed,
-        timeouts: counts.timeouts,
+        retransmissions_by_timeout: counts.timeouts,
         retransmitted_segs: counts.segs,
         retransmitted_bytes: counts.bytes,
         recovered: counts.recovered,

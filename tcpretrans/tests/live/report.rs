@@ -42,7 +42,17 @@ fn the_report_of_a_storm_agrees_with_the_end_of_its_recording() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let recorded = recorded();
     let end = recorded.last().unwrap();
-    for path in ["/events", "/segs", "/bytes", "/failed", "/lost"] {
+    for path in [
+        "/events",
+        "/segs",
+        "/bytes",
+        "/failed",
+        "/failed_segs",
+        "/errors",
+        "/timeouts",
+        "/lost",
+        "/unseen_segs",
+    ] {
         assert_eq!(report.pointer(path), end.pointer(path), "{path}");
     }
     assert!(recorded.iter().filter(|event| is_type(event, "rto")).count() >= 120, "{report:#}");
@@ -55,7 +65,11 @@ fn the_report_of_a_storm_agrees_with_the_end_of_its_recording() {
         assert_eq!(number(&report["forecasts"], "first_within_window"), 40, "{:#}", report["forecasts"]);
     }
     let worst = &report["worst_episodes"][0];
-    assert_eq!((&worst["cause"], number(worst, "more_like_it")), (&"retransmit_timeout".into(), 39), "{worst:#}");
+    assert_eq!(
+        (&worst["cause"], number(worst, "more_like_it")),
+        (&"retransmit_timeout".into(), 39),
+        "{worst:#}"
+    );
     assert!(number(worst, "deepest_backoff") >= 3, "{worst:#}");
     let remotes = report["by"]["remote"]["groups"].as_array().unwrap();
     let sums: u64 = remotes.iter().map(|remote| number(remote, "retransmissions")).sum();

@@ -28,7 +28,7 @@ pub(super) fn sparkline(counts: &[u64]) -> String {
 }
 
 fn share(count: u64, most: u64, steps: usize) -> usize {
-    if count == 0 || most == 0 {
+    if count == 0 || most == 0 || steps == 0 {
         return 0;
     }
     let share = u128::from(count) * steps as u128 / u128::from(most);

@@ -174,10 +174,14 @@ fn timeline(pen: &mut Pen, report: &Report, times: &Times<'_>) {
     let beside = 3 * about(report.timeline.begin_ns()).len() + ROOM_FOR_THE_PEAK;
     let timeline = report.timeline.narrowed(pen.columns().saturating_sub(beside));
     let Some((peak_ns, peak)) = timeline.peak() else { return };
-    let end_ns = timeline.begin_ns().saturating_add(timeline.width_ns() * timeline.bins().len() as i64);
-    let bin = duration(timeline.width_ns().unsigned_abs() / NS_PER_MS).replace(".0s", "s");
+    let bin = duration(timeline.width_s() * 1000).replace(".0s", "s");
     let peak = format!("  most {} in {bin} at {}", short(peak), about(peak_ns));
     let chart = pen.styled(NOTICE, &sparkline(timeline.bins()));
-    let line = format!("{} {chart} {}{}", about(timeline.begin_ns()), about(end_ns), pen.styled(FAINT, &peak));
+    let line = format!(
+        "{} {chart} {}{}",
+        about(timeline.begin_ns()),
+        about(timeline.end_ns()),
+        pen.styled(FAINT, &peak)
+    );
     pen.line(&line);
 }

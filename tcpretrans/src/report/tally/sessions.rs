@@ -64,7 +64,11 @@ impl Following {
     /// Takes each event of the recording. `wanted`: is it within the time that the user asked for?
     pub fn observe(&mut self, event: &Event, wall_ns: i64, session: u32, wanted: bool) {
         match &mut self.current {
-            Some(current) if current.number == session => current.last_ns = current.last_ns.max(wall_ns),
+            // Records of several CPUs may be a little out of order.
+            Some(current) if current.number == session => {
+                current.first_ns = current.first_ns.min(wall_ns);
+                current.last_ns = current.last_ns.max(wall_ns);
+            }
             _ => self.begin(wall_ns, session),
         }
         match &event.what {
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn what_the_end_alone_tells_is_counted_once() {
         let lost = |records| {
-            let what = What::Lost(Lost { records, place: LostWhere::Output });
+            let what = What::Lost(Lost::counted(records, LostWhere::Output));
             Event { what, ..sample::start_event() }
         };
         let told = |sessions: &Sessions| sessions.lost[&LostWhere::Output];

@@ -13,18 +13,26 @@ const MOST: u64 = 1 << 40;
 pub struct Spread {
     /// `None`: no value yet.
     histogram: Option<Histogram<u64>>,
+    /// hdrhistogram knows them only as exactly as everything else.
+    min: u64,
+    max: u64,
 }
 
 impl Spread {
     /// Takes a value.
     pub fn record(&mut self, value: u64) {
-        if self.histogram.is_none() {
-            // Cannot fail: the digits are few enough.
-            self.histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
+        let value = value.min(MOST);
+        match &self.histogram {
+            Some(_) => (self.min, self.max) = (self.min.min(value), self.max.max(value)),
+            None => {
+                (self.min, self.max) = (value, value);
+                // Cannot fail: the digits are few enough.
+                self.histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
+            }
         }
         if let Some(histogram) = &mut self.histogram {
             // Cannot fail: it grows by itself, and up to there it can.
-            let _ = histogram.record(value.min(MOST));
+            let _ = histogram.record(value);
         }
     }
 
@@ -39,17 +47,17 @@ impl Spread {
         // hdrhistogram gives the end of its bucket. Its beginning is as near, and for a value that many have in
         // common, such as an RTO, it is that value more often.
         let value = histogram.lowest_equivalent(histogram.value_at_quantile(share));
-        Some(value.clamp(histogram.min(), histogram.max()))
+        Some(value.clamp(self.min, self.max))
     }
 
     /// The largest.
     pub fn max(&self) -> Option<u64> {
-        self.histogram.as_ref().map(Histogram::max)
+        self.histogram.is_some().then_some(self.max)
     }
 
     /// The smallest.
     pub fn min(&self) -> Option<u64> {
-        self.histogram.as_ref().map(Histogram::min)
+        self.histogram.is_some().then_some(self.min)
     }
 
     /// How many are at least `low` and less than `high`.

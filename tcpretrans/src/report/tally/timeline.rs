@@ -4,42 +4,38 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline {
     most: usize,
-    /// Where the first bin begins, ns since 1970; a multiple of the width.
-    begin_ns: i64,
-    width_ns: i64,
+    /// Where the first bin begins, s since 1970; a multiple of the width.
+    begin_s: i64,
+    width_s: i64,
     bins: Vec<u64>,
 }
 
-/// The narrowest bins.
-const NARROWEST_NS: i64 = 1_000_000_000;
+const NS_PER_S: i64 = 1_000_000_000;
 
 impl Timeline {
-    /// Of at most so many bins, and at least two.
+    /// Of at most so many bins, and at least two. They are a second wide at first.
     pub fn new(most: usize) -> Timeline {
-        Timeline { most: most.max(2), begin_ns: 0, width_ns: NARROWEST_NS, bins: Vec::new() }
+        Timeline { most: most.max(2), begin_s: 0, width_s: 1, bins: Vec::new() }
     }
 
     /// Counts something that happened then.
     pub fn record(&mut self, wall_ns: i64) {
-        // A damaged time must not overflow the arithmetic: 1823 to 2116 is enough.
-        let wall_ns = wall_ns.clamp(i64::MIN / 2, i64::MAX / 2);
+        let second = wall_ns.div_euclid(NS_PER_S);
         if self.bins.is_empty() {
-            self.begin_ns = wall_ns.div_euclid(self.width_ns) * self.width_ns;
-            self.bins.push(1);
-            return;
+            self.begin_s = second.div_euclid(self.width_s) * self.width_s;
         }
         loop {
-            let at = (i128::from(wall_ns) - i128::from(self.begin_ns)).div_euclid(self.width_ns.into());
+            let at = (second - self.begin_s).div_euclid(self.width_s);
             let first = at.min(0);
-            let span = at.max(self.bins.len() as i128 - 1) - first + 1;
-            if span > self.most as i128 {
+            let span = at.max(self.bins.len() as i64 - 1) - first + 1;
+            if span > self.most as i64 {
                 self.widen();
                 continue;
             }
             if first < 0 {
                 let before = vec![0; first.unsigned_abs() as usize];
                 self.bins.splice(0..0, before);
-                self.begin_ns += first as i64 * self.width_ns;
+                self.begin_s += first * self.width_s;
             }
             let at = (at - first) as usize;
             if at >= self.bins.len() {
@@ -53,24 +49,29 @@ impl Timeline {
     /// Makes one bin of two. Bins begin at multiples of their width, so that it does not matter which event was
     /// the first.
     fn widen(&mut self) {
-        let width_ns = self.width_ns * 2;
-        let begin_ns = self.begin_ns.div_euclid(width_ns) * width_ns;
-        let shift = usize::from(begin_ns != self.begin_ns);
+        let width_s = self.width_s * 2;
+        let begin_s = self.begin_s.div_euclid(width_s) * width_s;
+        let shift = usize::from(begin_s != self.begin_s);
         let mut bins = vec![0; (self.bins.len() + shift).div_ceil(2)];
         for (at, count) in self.bins.iter().enumerate() {
             bins[(at + shift) / 2] += count;
         }
-        *self = Timeline { most: self.most, begin_ns, width_ns, bins };
+        *self = Timeline { most: self.most, begin_s, width_s, bins };
     }
 
     /// Where the first bin begins, ns since 1970.
     pub fn begin_ns(&self) -> i64 {
-        self.begin_ns
+        self.begin_s.saturating_mul(NS_PER_S)
     }
 
-    /// How wide a bin is, ns.
-    pub fn width_ns(&self) -> i64 {
-        self.width_ns
+    /// Where the last bin ends, ns since 1970.
+    pub fn end_ns(&self) -> i64 {
+        (self.begin_s + self.width_s * self.bins.len() as i64).saturating_mul(NS_PER_S)
+    }
+
+    /// How wide a bin is, s.
+    pub fn width_s(&self) -> u64 {
+        self.width_s.unsigned_abs()
     }
 
     /// From the first in which something happened to the last.
@@ -82,7 +83,7 @@ impl Timeline {
     pub fn peak(&self) -> Option<(i64, u64)> {
         let most = self.bins.iter().copied().max()?;
         let at = self.bins.iter().position(|&count| count == most)?;
-        Some((self.begin_ns + at as i64 * self.width_ns, most))
+        Some(((self.begin_s + at as i64 * self.width_s).saturating_mul(NS_PER_S), most))
     }
 
     /// The same in at most so many bins, and at least two: those on both sides of 1970 never become one.
@@ -110,17 +111,17 @@ mod tests {
             timeline.record(second * S + 5);
         }
         assert_eq!(
-            (timeline.begin_ns(), timeline.width_ns(), timeline.bins()),
-            (100 * S, S, &[2, 0, 1, 1][..])
+            (timeline.begin_ns(), timeline.width_s(), timeline.bins()),
+            (100 * S, 1, &[2, 0, 1, 1][..])
         );
         assert_eq!(timeline.peak(), Some((100 * S, 2)));
         timeline.record(104 * S);
-        assert_eq!(
-            (timeline.begin_ns(), timeline.width_ns(), timeline.bins()),
-            (100 * S, 2 * S, &[2, 2, 1][..])
-        );
+        assert_eq!((timeline.begin_ns(), timeline.width_s(), timeline.bins()), (100 * S, 2, &[2, 2, 1][..]));
         timeline.record(99 * S);
-        assert_eq!((timeline.begin_ns(), timeline.bins()), (98 * S, &[1, 2, 2, 1][..]));
+        assert_eq!(
+            (timeline.begin_ns(), timeline.end_ns(), timeline.bins()),
+            (98 * S, 106 * S, &[1, 2, 2, 1][..])
+        );
         assert_eq!(Timeline::new(9).peak(), None);
     }
 
