@@ -1,7 +1,7 @@
 //! When a recording ends, found out without reading all of it: `--since 2h` has to know beforehand.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
     path::PathBuf,
 };
@@ -21,6 +21,25 @@ struct Line {
     ts: Timestamp,
 }
 
+/// What is no file cannot be looked at twice.
+///
+/// # Errors
+/// For standard input, pipes and the like. `option` is what would need it.
+pub(super) fn refuse_streams(files: &[PathBuf], option: &'static str) -> Result<(), UsageError> {
+    let is_stream = |path: &&PathBuf| {
+        path.as_os_str() == "-"
+            || fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    };
+    let Some(stream) = files.iter().find(is_stream) else { return Ok(()) };
+    let name = if stream.as_os_str() == "-" { "standard input".into() } else { stream.display().to_string() };
+    Err(UsageError::value(
+        option,
+        format!(
+            "{name} does not tell beforehand when it ends: give the date, too ('2026-11-22 03:00'), or name a file"
+        ),
+    ))
+}
+
 /// The latest time in the files, ns since 1970.
 ///
 /// # Errors
@@ -28,26 +47,10 @@ struct Line {
 pub(super) fn of(files: &[PathBuf], option: &'static str) -> anyhow::Result<i64> {
     let mut latest = None;
     for path in files {
-        let stream = || {
-            UsageError::value(
-                option,
-                format!(
-                    "standard input does not tell beforehand when it ends: give a date, too ('2026-11-22 03:00'), or \
-                     name a file instead of {}",
-                    path.display()
-                ),
-            )
-        };
-        if path.as_os_str() == "-" {
-            return Err(stream().into());
-        }
         let cannot = || format!("cannot read {}", path.display());
         let mut file = File::open(path).with_context(cannot)?;
-        let metadata = file.metadata().with_context(cannot)?;
-        if !metadata.is_file() {
-            return Err(stream().into());
-        }
-        latest = latest.max(last_time(&mut file, metadata.len()).with_context(cannot)?);
+        let len = file.metadata().with_context(cannot)?.len();
+        latest = latest.max(last_time(&mut file, len).with_context(cannot)?);
     }
     let nothing = || UsageError::value(option, "no line of the recording tells a time to count from");
     Ok(latest.ok_or_else(nothing)?)
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_stream_cannot_be_asked() {
-        let error = of(&["-".into()], "--since").unwrap_err().to_string();
+        let error = refuse_streams(&["-".into()], "--since").unwrap_err().to_string();
         assert!(
             error.starts_with("--since: standard input does not tell beforehand when it ends: "),
             "{error}"

@@ -57,8 +57,9 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let filter = selection::filter(&args.filter, Source::Recording)?;
     let top = args.report.top.as_deref().map(quantity::count).transpose();
     let top = top.map_err(|error| UsageError::value("--top", error))?;
+    let moments = moments(args, &zone)?;
     let mut reader = open(&args.files)?;
-    let window = window(args, &zone)?;
+    let window = window(&moments, &args.files, &zone)?;
     let mut subject = Subject {
         files: args.files.clone(),
         window,
@@ -89,19 +90,36 @@ fn open(files: &[PathBuf]) -> Result<Reader, UsageError> {
     Reader::open(files, Detail::WithoutKernel).map_err(|error| UsageError::conflict(error.to_string()))
 }
 
-fn window(args: &ReportArgs, zone: &TimeZone) -> anyhow::Result<Window> {
-    let parse = |option, text: &Option<String>| {
-        text.as_deref().map(|text| Moment::parse(option, text, zone)).transpose()
-    };
-    let since = parse("--since", &args.report.since)?;
-    let until = parse("--until", &args.report.until)?;
-    let relative = [("--since", &since), ("--until", &until)]
-        .into_iter()
-        .find(|(_, moment)| moment.as_ref().is_some_and(Moment::needs_the_end));
-    let end_ns = match relative {
-        Some((option, _)) => ending::of(&args.files, option)?,
+/// `--since` and `--until`.
+type Moments = [Option<Moment>; 2];
+
+fn moments(args: &ReportArgs, zone: &TimeZone) -> Result<Moments, UsageError> {
+    let texts = [&args.report.since, &args.report.until];
+    let mut moments = [None, None];
+    for ((moment, text), option) in moments.iter_mut().zip(texts).zip(OPTIONS) {
+        *moment = text.as_deref().map(|text| Moment::parse(option, text, zone)).transpose()?;
+    }
+    // Before anything is read: a pipe can be read only once.
+    match needs_the_end(&moments) {
+        Some(option) => ending::refuse_streams(&args.files, option).map(|()| moments),
+        None => Ok(moments),
+    }
+}
+
+const OPTIONS: [&str; 2] = ["--since", "--until"];
+
+/// The option that has to know when the recording ends.
+fn needs_the_end(moments: &Moments) -> Option<&'static str> {
+    let relative = |moment: &Option<Moment>| moment.as_ref().is_some_and(Moment::needs_the_end);
+    OPTIONS.into_iter().zip(moments).find(|(_, moment)| relative(moment)).map(|(option, _)| option)
+}
+
+fn window(moments: &Moments, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result<Window> {
+    let end_ns = match needs_the_end(moments) {
+        Some(option) => ending::of(files, option)?,
         None => 0,
     };
+    let [since, until] = moments;
     Ok(Window::of(since.as_ref(), until.as_ref(), end_ns, zone)?)
 }
 

@@ -13,6 +13,7 @@ use crate::{
     report::tally::{
         Ending, Report,
         counts::{Verdict, verdict},
+        forecasts::Error,
     },
     sink::table::{cells::duration, escape::cut},
 };
@@ -115,22 +116,27 @@ fn forecasts(report: &Report) -> Option<(&'static str, String)> {
     if deaths == 0 {
         return None;
     }
-    let mut text =
-        format!("{} of {} foretold", grouped(forecasts.foretold), counted(deaths, "timeout", "timeouts"));
+    let mut text = format!(
+        "{} of {} foretold",
+        grouped(forecasts.foretold),
+        counted(deaths, "kernel give-up", "kernel give-ups")
+    );
     let (first, last) = (&forecasts.first, &forecasts.last);
     if let (Some(off), Some(least), Some(most)) =
         (first.off_us.max(), forecasts.lead_ms.min(), forecasts.lead_ms.max())
     {
         let lead =
             if least == most { duration(most) } else { format!("{} to {}", duration(least), duration(most)) };
-        text += &format!(", {lead} ahead: off by {} at most", of_us(off));
+        text += &format!(" {lead} ahead, off by {} at most", of_us(off));
         let outside = first.off_us.count() - forecasts.within_window;
         if outside > 0 {
             text += &format!(", {} outside the window", grouped(outside));
         }
     }
-    if let Some(off) = last.off_us.max() {
-        text += &format!("; last forecasts {}", of_us(off));
+    // Forecasts get better, but not beyond the timer's tick.
+    let off = |error: &Error| error.off_us.max().map(of_us);
+    if let Some(last_off) = off(last).filter(|last_off| off(first).as_ref() != Some(last_off)) {
+        text += &format!("; the last ones by {last_off}");
     }
     Some(("Forecasts", text))
 }
@@ -158,6 +164,7 @@ fn hang_ups(report: &Report) -> Option<(&'static str, String)> {
         if let (Some(half), Some(max)) = (hang_ups.patience_ms.quantile(0.5), hang_ups.patience_ms.max()) {
             part += &match hang_ups.patience_ms.count() {
                 1 => format!(", after {}", duration(max)),
+                _ if duration(half) == duration(max) => format!(", all within {}", duration(max)),
                 _ => format!(", half within {}, all within {}", duration(half), duration(max)),
             };
         }

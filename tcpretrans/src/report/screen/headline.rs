@@ -1,6 +1,7 @@
 //! The first lines: when, how much of it is known, how bad.
 
 use anstyle::Style;
+use unicode_width::UnicodeWidthStr;
 
 use super::{
     BAD, FAINT, HEADING, NOTICE,
@@ -14,8 +15,6 @@ use crate::{
 };
 
 const NS_PER_MS: u64 = 1_000_000;
-/// `  most 10.0k in 4h33m at `, and blanks.
-const ROOM_FOR_THE_PEAK: usize = 26;
 
 pub(super) fn write(pen: &mut Pen, report: &Report, subject: &Subject, times: &Times<'_>) {
     when(pen, report, times);
@@ -147,9 +146,9 @@ fn recoveries(pen: &mut Pen, report: &Report) {
     {
         text += &match report.recovery_ms.count() {
             1 => format!(" after {}", span(max)),
-            2..100 => format!(": half within {}, the longest {}", span(half), span(max)),
+            2..100 => format!(": half in {}, longest {}", span(half), span(max)),
             _ => {
-                format!(": half within {}, 99 % within {}, the longest {}", span(half), span(most), span(max))
+                format!(": half in {}, 99 % in {}, longest {}", span(half), span(most), span(max))
             }
         };
     }
@@ -170,18 +169,20 @@ fn span(ms: u64) -> String {
 }
 
 fn timeline(pen: &mut Pen, report: &Report, times: &Times<'_>) {
-    let about = |wall_ns| times.about(wall_ns);
-    let beside = 3 * about(report.timeline.begin_ns()).len() + ROOM_FOR_THE_PEAK;
-    let timeline = report.timeline.narrowed(pen.columns().saturating_sub(beside));
-    let Some((peak_ns, peak)) = timeline.peak() else { return };
-    let bin = duration(timeline.width_s() * 1000).replace(".0s", "s");
-    let peak = format!("  most {} in {bin} at {}", short(peak), about(peak_ns));
-    let chart = pen.styled(NOTICE, &sparkline(timeline.bins()));
-    let line = format!(
-        "{} {chart} {}{}",
-        about(timeline.begin_ns()),
-        about(timeline.end_ns()),
-        pen.styled(FAINT, &peak)
-    );
-    pen.line(&line);
+    let mut most = pen.columns();
+    loop {
+        let timeline = report.timeline.narrowed(most);
+        let Some((peak_ns, peak)) = timeline.peak() else { return };
+        let bin = duration(timeline.width_s() * 1000).replace(".0s", "s");
+        let [begin, end, at] = [timeline.begin_ns(), timeline.end_ns(), peak_ns].map(|ns| times.about(ns));
+        let peak = format!("  most {} in {bin} at {at}", short(peak));
+        let chart = sparkline(timeline.bins());
+        if begin.len() + chart.width() + end.len() + peak.len() + 2 <= pen.columns() || most <= 2 {
+            let chart = pen.styled(NOTICE, &chart);
+            let peak = pen.styled(FAINT, &peak);
+            pen.line(&format!("{begin} {chart} {end}{peak}"));
+            return;
+        }
+        most = timeline.bins().len() - 1;
+    }
 }
