@@ -15,4 +15,5 @@ pub mod live;
 pub mod owner;
 pub mod recording;
 pub mod replay;
+pub mod report;
 pub mod sink;

@@ -3,7 +3,6 @@
 use std::{io, process::ExitCode};
 
 use super::usage::UsageError;
-use crate::recording::OpenError;
 use crate::{
     kernel::{
         btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace,

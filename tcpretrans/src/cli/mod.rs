@@ -7,6 +7,7 @@ pub mod exit;
 pub mod manual;
 pub mod quantity;
 pub mod replay_args;
+pub mod report_args;
 pub mod selection;
 pub mod usage;
 
@@ -19,7 +20,7 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::{advise, doctor, replay};
+use crate::{advise, doctor, replay, report};
 use advise_args::AdviseConfig;
 use args::{Command, CommandLine};
 use exit::Exit;
@@ -62,6 +63,7 @@ fn dispatch(
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
             live(Config::from_args(&line.live, command)?)
         }
+        Some(Command::Report(options)) => report::run(&options),
         Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),

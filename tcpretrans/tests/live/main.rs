@@ -35,6 +35,7 @@ mod process;
 mod recording;
 mod recovery;
 mod replayed;
+mod report;
 mod rotation;
 mod rto_ladder;
 mod storm;

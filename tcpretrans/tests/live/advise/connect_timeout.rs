@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use xtask::lab::{Family, Lab, Packets, trouble::Fate};
 
 use super::{advice, number};
-use crate::tracer::{PATIENCE, Tracer, netns};
+use crate::tracer::{Tracer, netns, patience};
 
 #[test]
 fn connects_took_as_long_as_the_advice_says() {
@@ -56,6 +56,6 @@ fn connect(lab: &Lab, losses: u32) -> f64 {
         lab.right.on_arrival(&syns(), Fate::Vanish).unwrap();
     }
     let began = Instant::now();
-    let _connection = lab.left.run(|| TcpStream::connect_timeout(&address, PATIENCE)).unwrap();
+    let _connection = lab.left.run(|| TcpStream::connect_timeout(&address, patience())).unwrap();
     began.elapsed().as_secs_f64() * 1000.0
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use xtask::lab::{Family, Lab, Packets, socket::Options, trouble::Fate};
 
 use super::requests;
-use crate::tracer::{PATIENCE, PROGRAM, Tracer, is_of, is_type, netns};
+use crate::tracer::{PROGRAM, Tracer, is_of, is_type, netns, patience};
 
 const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/advise/recording.jsonl");
 
@@ -63,7 +63,7 @@ fn connect(lab: &Lab, losses: u32) {
         let syn = Packets::all().family(Family::V4).to_port(address.port()).syn().nth(0);
         lab.right.on_arrival(&syn, Fate::Vanish).unwrap();
     }
-    let client = lab.left.run(|| TcpStream::connect_timeout(&address, PATIENCE)).unwrap();
+    let client = lab.left.run(|| TcpStream::connect_timeout(&address, patience())).unwrap();
     let (server, _) = listener.accept().unwrap();
     drop(client);
     thread::sleep(Duration::from_millis(50));

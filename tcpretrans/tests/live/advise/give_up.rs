@@ -14,7 +14,7 @@ use xtask::lab::{
 };
 
 use super::{advice, number};
-use crate::tracer::{PATIENCE, Tracer, is_type, netns};
+use crate::tracer::{Tracer, is_type, netns, patience};
 
 const WANTED: Duration = Duration::from_secs(5);
 
@@ -46,7 +46,7 @@ fn lifetime(lab: &Lab, prepare: impl Fn(&Connection)) -> f64 {
     let trouble = lab.right.unreachable().unwrap();
     let began = Instant::now();
     connection.client.write_all(&[7; 100]).unwrap();
-    socket::await_info(&connection.client, PATIENCE, |info| info.state == socket::CLOSE).unwrap();
+    socket::await_info(&connection.client, patience(), |info| info.state == socket::CLOSE).unwrap();
     let lived = began.elapsed();
     trouble.heal().unwrap();
     assert_eq!(connection.client.pending_error().unwrap(), Some(libc::ETIMEDOUT));

@@ -8,7 +8,7 @@ use std::{
 
 use xtask::lab::{Connection, Family, Lab, Packets, trouble::Fate};
 
-use crate::tracer::PATIENCE;
+use crate::tracer::patience;
 
 /// How many times in a row each request's packet gets lost; the same for each connection.
 pub const LOSSES: [u32; 8] = [1, 2, 1, 1, 3, 1, 2, 1];
@@ -47,7 +47,7 @@ fn ask_one(
     let port = connection.client.local_addr().unwrap().port();
     let Connection { mut client, mut server } = connection;
     for socket in [&client, &server] {
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(patience())).unwrap();
     }
     let answering = thread::spawn(move || {
         let mut request = [0; REQUEST];
