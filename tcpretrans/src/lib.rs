@@ -6,6 +6,7 @@
 pub mod advise;
 pub mod cli;
 pub mod deadline;
+pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod filter;
@@ -14,4 +15,5 @@ pub mod kernel;
 pub mod live;
 pub mod owner;
 pub mod recording;
+pub mod replay;
 pub mod sink;

@@ -1,7 +1,9 @@
 //! The project's own commands (`cargo xtask ...`), and the network lab that the live tests stand on.
 
+pub mod demo;
 pub mod ebpf;
 pub mod lab;
 pub mod suite;
 pub mod tracer_run;
+pub mod verify_counts;
 pub mod workspace;

@@ -5,11 +5,12 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
+    demo,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, workspace,
+    lab, suite, tracer_run, verify_counts, workspace,
 };
 
 /// The project's own commands.
@@ -31,6 +32,8 @@ enum Command {
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
     Lab(lab::command::Args),
+    RecordDemo(demo::Args),
+    VerifyCounts(verify_counts::Args),
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -93,7 +96,9 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
             only_live: options.live.is_some(),

@@ -14,7 +14,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::workspace;
 
 /// What the tracer can do without rights: everything that does not load programs.
-const UNPRIVILEGED: [&str; 7] = ["replay", "report", "advise", "doctor", "completions", "man", "help"];
+const UNPRIVILEGED: [&str; 8] =
+    ["demo", "replay", "report", "advise", "doctor", "completions", "man", "help"];
 const UNPRIVILEGED_FLAGS: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
 /// Capability numbers of `include/uapi/linux/capability.h`.
@@ -41,7 +42,11 @@ pub fn run(arguments: &[OsString]) -> Result<Infallible> {
     Err(anyhow!(error).context(format!("cannot start {}", workspace::line_of(&command))))
 }
 
-fn build() -> Result<PathBuf> {
+/// Builds the tracer as users run it, and says where it is.
+///
+/// # Errors
+/// If it does not build.
+pub fn build() -> Result<PathBuf> {
     workspace::run(workspace::cargo().args([
         "build",
         "--release",

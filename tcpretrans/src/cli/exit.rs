@@ -3,10 +3,13 @@
 use std::{io, process::ExitCode};
 
 use super::usage::UsageError;
-use crate::kernel::{
-    btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace, programs::AttachError,
+use crate::{
+    kernel::{
+        btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace,
+        programs::AttachError,
+    },
+    recording::OpenError,
 };
-use crate::recording::OpenError;
 
 /// The exit codes of README.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 pub mod clock;
 pub mod losses;
-pub mod output;
 pub mod seed;
 pub mod session;
 
@@ -21,8 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Config, args::Format, exit::Exit},
-    event::{Event, What, run::Start},
+    cli::{Config, exit::Exit},
+    event::{End, Event, What, run::Start},
     filter::gate::{Before, Gate},
     flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
     kernel::{
@@ -33,9 +32,11 @@ use crate::{
         programs::{AttachError, Programs, Settings},
     },
     owner::Owners,
-    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
+    sink::{
+        self, Clock,
+        outputs::{self, Go, Outputs},
+    },
 };
-use output::{Go, Output};
 use session::Session;
 
 /// How long the tracer's own record may take to come back.
@@ -114,12 +115,12 @@ async fn trace(
         forward_log(&mut programs)?;
     }
     let start = start_event(&config, &features, calibration.hz);
-    let sinks = sinks(&config)?;
+    let sinks = outputs::open(&config.output)?;
     if config.seed && features.seed {
         seed::look_through(&mut programs, &config.filter);
     }
 
-    let correlator = Correlator::new(flow::Config {
+    let mut correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
         request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
@@ -127,9 +128,10 @@ async fn trace(
         reset_reasons: features.reset_reasons.clone(),
         max_flows: DEFAULT_MAX_FLOWS,
     });
+    correlator.watch_for_unseen(clock::mono_ns(), !features.retransmit_err);
     let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
     let mut output =
-        Output::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
+        Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     let mut clock = wall_clock();
     let mut events =
         vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
@@ -159,6 +161,8 @@ async fn trace(
             guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
         }
         clock = wall_clock();
+        // Before the ring is drained: what is older has then been taken for sure.
+        let now_ns = clock::mono_ns();
         loop {
             let more = session.drain(ring.get_mut(), &mut events);
             go = output.write(&mut events, &clock);
@@ -166,9 +170,9 @@ async fn trace(
                 break;
             }
         }
-        session.advance(&mut events);
+        session.advance(now_ns, &mut events);
         if Instant::now() >= next_loss_check {
-            session.check_losses(&mut events)?;
+            session.check_losses(clock::mono_ns(), &mut events)?;
             next_loss_check = Instant::now() + LOSS_PERIOD;
         }
         if output.write(&mut events, &clock) == Go::Enough
@@ -184,20 +188,24 @@ async fn trace(
     while session.drain(ring.get_mut(), &mut events) {
         output.write(&mut events, &clock);
     }
-    session.finish(&mut events);
-    session.check_losses(&mut events)?;
+    // One time for all that is told last: a replay has it from `end`.
+    let end_ns = clock::mono_ns();
+    session.finish(end_ns, &mut events);
+    session.check_losses(end_ns, &mut events)?;
     output.write(&mut events, &clock);
-    let (records_sent, records_received) = session.accounts()?;
-    let flows_left = session.flows();
+    let mut accounts = End::default();
+    session.close_accounts(&mut accounts)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
-        end.records_sent = records_sent;
-        end.records_received = records_received;
-        end.flows_left = flows_left;
-        Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
+        end.records = accounts.records;
+        end.records_sent = accounts.records_sent;
+        end.records_received = accounts.records_received;
+        end.flows_left = accounts.flows_left;
+        Event { mono_ns: end_ns, flow: None, what: What::End(Box::new(end)) }
     };
-    let totals = output.finish(end, &clock);
+    output.end(end, &clock);
+    let totals = output.finish();
     if config.output.summary {
         eprint!("{}", totals.summary(duration_ms));
     }
@@ -289,25 +297,4 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("request_rto_max".into(), features.request_rto_max);
     map.insert("request_rto_max".into(), features.request_rto_max);
     map
-}
-
-/// Opens everything that events go to.
-fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    match config.output.stdout {
-        Some(Format::Table) => {
-            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
-        }
-        Some(Format::Json) => {
-            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
-            sinks.push(Box::new(JsonSink::new(stdout)));
-        }
-        None => {}
-    }
-    if let Some(log) = &config.output.log {
-        let rotation =
-            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
-        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
-    }
-    Ok(sinks)
 }

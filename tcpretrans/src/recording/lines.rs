@@ -60,6 +60,11 @@ impl<R: Read> Lines<R> {
         self.bytes
     }
 
+    /// Is there a whole line that needs no reading?
+    pub fn has_line(&self) -> bool {
+        memchr::memchr(b'\n', &self.buffer[self.searched..self.end]).is_some()
+    }
+
     /// The next line; `None` at the end.
     ///
     /// # Errors

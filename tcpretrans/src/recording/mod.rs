@@ -10,5 +10,5 @@ mod session;
 
 pub use crate::sink::json::Detail;
 pub use damage::Damage;
-pub use input::OpenError;
+pub use input::{OpenError, is_same_file};
 pub use reader::{ReadError, Reader, Recorded};

@@ -88,8 +88,7 @@ impl Reader {
         let mut inputs: Vec<Input> = Vec::with_capacity(files.len());
         for (at, path) in files.iter().enumerate() {
             let same = |other: &PathBuf| {
-                other == path
-                    || input::identity(path).is_some_and(|file| input::identity(other) == Some(file))
+                input::is_same_file(path, other) || path.as_os_str() == "-" && other == path
             };
             match files[..at].iter().any(same) {
                 false => inputs.push(Input::open(path)?),
@@ -97,6 +96,18 @@ impl Reader {
                 true => damage.note(format!("{} is given twice and read once", path.display())),
             }
         }
+        Self::of_inputs(inputs, detail, damage)
+    }
+
+    /// Reads what is in memory; `name` stands for the file's.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn of_memory(name: &str, recording: Vec<u8>, detail: Detail) -> Result<Reader, OpenError> {
+        Self::of_inputs(vec![Input::of_memory(name, recording)?], detail, Damage::default())
+    }
+
+    fn of_inputs(inputs: Vec<Input>, detail: Detail, mut damage: Damage) -> Result<Reader, OpenError> {
         let Some(first) = inputs.first() else { return Err(OpenError::NoFile) };
         if inputs.iter().all(|input| input.head.empty) {
             return Err(OpenError::Empty(first.name.clone()));
@@ -134,6 +145,11 @@ impl Reader {
     /// Bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes_before + self.file.as_ref().map_or(0, |file| file.lines.bytes())
+    }
+
+    /// Does the next event wait for the files, perhaps for long (a pipe)?
+    pub fn must_read(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| !file.lines.has_line())
     }
 
     /// Where the last event came from: `FILE:LINE`.

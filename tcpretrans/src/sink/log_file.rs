@@ -224,7 +224,7 @@ impl LogFile {
         if self.untold == 0 {
             return Ok(());
         }
-        let lost = Lost { records: mem::take(&mut self.untold), place: LostWhere::Output };
+        let lost = Lost::counted(mem::take(&mut self.untold), LostWhere::Output);
         self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) })?;
         self.waiting.extend_from_slice(&self.line);
         Ok(())

@@ -287,7 +287,7 @@ pub fn start_event() -> Event {
 }
 
 pub fn lost(records: u64, place: LostWhere) -> Event {
-    Event { mono_ns: NOW_NS, flow: None, what: What::Lost(Lost { records, place }) }
+    Event { mono_ns: NOW_NS, flow: None, what: What::Lost(Lost::counted(records, place)) }
 }
 
 pub fn observation() -> Observation {

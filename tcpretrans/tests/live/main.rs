@@ -31,6 +31,7 @@ mod privileges;
 mod process;
 mod recording;
 mod recovery;
+mod replayed;
 mod rotation;
 mod rto_ladder;
 mod storm;

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::lab::Namespace;
 
+use crate::replayed;
+
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tcpretrans");
 
@@ -73,6 +75,8 @@ impl Outcome {
 #[derive(Default)]
 struct Lines {
     seen: Mutex<(Vec<Value>, bool)>,
+    /// As they came.
+    text: Mutex<String>,
     grown: Condvar,
 }
 
@@ -224,7 +228,9 @@ impl Tracer {
             thread::sleep(Duration::from_millis(5));
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
-        Outcome { events: self.events(), stderr: self.stderr(), code: status.code() }
+        let outcome = Outcome { events: self.events(), stderr: self.stderr(), code: status.code() };
+        replayed::assert_same(&self.lines.text.lock().unwrap(), &outcome.events, status.success());
+        outcome
     }
 }
 
@@ -244,6 +250,10 @@ fn read_lines(stdout: impl BufRead, lines: &Lines) {
         if event["event"] == "lost" && event["where"] == "recursion" {
             eprintln!("{TOLD_OF_LOSS}: {event}");
         }
+        let mut text = lines.text.lock().unwrap();
+        text.push_str(&line);
+        text.push('\n');
+        drop(text);
         lines.seen.lock().unwrap().0.push(event);
         lines.grown.notify_all();
     }

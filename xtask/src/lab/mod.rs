@@ -11,10 +11,12 @@ pub mod command;
 pub mod connection;
 pub mod counters;
 pub mod namespace;
+pub mod offload;
 pub mod scenario;
 pub mod shell;
 pub mod socket;
 pub mod trouble;
+pub mod witness;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},

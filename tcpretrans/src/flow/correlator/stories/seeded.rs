@@ -47,3 +47,17 @@ fn a_flow_whose_latest_timeout_is_told_already_is_not_found_again() {
     story.say(Kind::Seed);
     assert_eq!(seeds(&story).len(), 1, "of its fourth no event has come");
 }
+
+#[test]
+fn timeouts_that_were_seen_and_found_count_once() {
+    let mut story = in_backoff();
+    story.record.sock.icsk_retransmits = 0;
+    story.rto();
+    story.record.sock.icsk_retransmits += 2;
+    story.say(Kind::Seed);
+    story.record.sock.sk_err = libc::ETIMEDOUT as u32;
+    story.state(tcp_state::CLOSE);
+    story.end();
+    let closed = story.closed()[0];
+    assert_eq!((closed.retransmissions, closed.segs), (3, 3), "one seen, and two that no event told of");
+}
