@@ -94,6 +94,9 @@ pub struct Evidence {
     pub by_rto: usize,
     /// Of these, repaired by a tail loss probe with one packet in flight, which waits for the floor, too.
     pub by_probe: usize,
+    /// Of these, with more than one timeout in a row: more likely a path that was dead for a while than one packet after
+    /// another lost.
+    pub several_timeouts: usize,
     /// Retransmissions of timers that turned out unnecessary; nothing was lost.
     pub in_vain: usize,
     /// Losses whose RTO the path's own variance made longer than the floor: no floor would help them.
@@ -221,6 +224,7 @@ impl Tally {
             flows,
             by_rto: count(|row| !row.by_probe),
             by_probe: count(|row| row.by_probe),
+            several_timeouts: count(|row| row.timeouts > 1),
             in_vain: rows.iter().filter(|row| row.spurious).map(|row| row.timeouts as usize).sum(),
             variance_dominated: count(|row| row.variance_dominated),
             floors_now,
