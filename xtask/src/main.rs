@@ -5,6 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
+    dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
@@ -33,6 +34,12 @@ enum Command {
     VmTest(vm::Args),
     Lab(lab::command::Args),
     VerifyCounts(verify_counts::Args),
+    /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
+    Dist {
+        /// For this kind of machine [default: this one's]: x86_64-unknown-linux-musl, aarch64-unknown-linux-musl
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+    },
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -108,6 +115,7 @@ fn run(command: Command) -> Result<ExitCode> {
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),
         })?,
+        Command::Dist { target } => drop(dist::dist(target.as_deref())?),
         Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
         Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,
         Command::BpfToolchain { toolchain } => println!("{}", toolchain.find()?),

@@ -1,16 +1,15 @@
 //! Release builds that need no shared library: one file runs on every machine of its architecture.
 //!
-//! glibc with `crt-static`, since every Rust toolchain has that target: no musl needs to be installed.
+//! By default for this machine's own target: glibc with `crt-static` needs no musl to be installed.
 
 use std::{
-    env,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{target::Target, workspace};
 
 /// The package, and its binary.
 const TRACER: &str = "tcpretrans";
@@ -28,8 +27,8 @@ pub struct LiveTests {
 ///
 /// # Errors
 /// If it does not build, or if what was built still asks for a loader.
-pub fn static_tracer() -> Result<PathBuf> {
-    let messages = build(&["build", "--bin", TRACER])?;
+pub fn static_tracer(target: &Target) -> Result<PathBuf> {
+    let messages = build(target, &["build", "--bin", TRACER])?;
     statically_linked(executable(&messages, "bin", TRACER)?)
 }
 
@@ -37,8 +36,8 @@ pub fn static_tracer() -> Result<PathBuf> {
 ///
 /// # Errors
 /// As [`static_tracer`].
-pub fn static_live_tests() -> Result<LiveTests> {
-    let messages = build(&["test", "--no-run", "--test", "live"])?;
+pub fn static_live_tests(target: &Target) -> Result<LiveTests> {
+    let messages = build(target, &["test", "--no-run", "--test", "live"])?;
     Ok(LiveTests {
         tests: statically_linked(executable(&messages, "test", "live")?)?,
         tracer: statically_linked(executable(&messages, "bin", TRACER)?)?,
@@ -46,25 +45,14 @@ pub fn static_live_tests() -> Result<LiveTests> {
 }
 
 /// Cargo's messages of a static release build.
-fn build(words: &[&str]) -> Result<String> {
+fn build(target: &Target, words: &[&str]) -> Result<String> {
     let mut command = workspace::cargo();
     // With `--target`, the flags reach neither build scripts nor procedural macros, which cannot be static.
-    command.args(words).args(["--locked", "--release", "--package", TRACER, "--target", &target()?]);
+    command.args(words).args(["--locked", "--release", "--package", TRACER, "--target", target.triple()]);
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let flags = env::var("RUSTFLAGS").unwrap_or_default();
-    command.env("RUSTFLAGS", format!("{flags} -Ctarget-feature=+crt-static").trim_start());
+    command.envs(target.static_environment());
     command.env_remove("CARGO_ENCODED_RUSTFLAGS");
     workspace::output(&mut command)
-}
-
-/// The target triple of this machine's compiler.
-///
-/// # Errors
-/// If there is no rustc, or it does not tell.
-pub fn target() -> Result<String> {
-    let said = workspace::output(Command::new("rustc").arg("-vV").current_dir(workspace::root()))?;
-    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned).context("`rustc -vV` names no host")
 }
 
 /// The executable of a target that cargo's messages name.
@@ -106,6 +94,8 @@ fn has_interpreter(path: &Path) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use serde_json::json;
 
     use super::*;

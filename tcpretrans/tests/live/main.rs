@@ -13,6 +13,7 @@ macro_rules! require_lab {
     };
 }
 
+mod advise;
 mod already_troubled;
 mod attempts;
 mod bad_usage;
@@ -34,6 +35,7 @@ mod process;
 mod recording;
 mod recovery;
 mod replayed;
+mod report;
 mod rotation;
 mod rto_ladder;
 mod storm;

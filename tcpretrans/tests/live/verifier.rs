@@ -92,6 +92,7 @@ fn count_instructions() -> Vec<u64> {
     unsafe {
         command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, ptr::null_mut()));
     }
+    #[expect(clippy::zombie_processes, reason = "waitpid() below waits for it, as for its threads")]
     let child = command.spawn().unwrap();
     let main = child.id() as pid_t;
     let mut counts = Vec::new();

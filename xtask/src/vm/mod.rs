@@ -24,6 +24,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     static_build::{self, LiveTests},
+    target::Target,
     workspace,
 };
 pub use kernels::Kernel;
@@ -166,7 +167,7 @@ pub fn missing_tools() -> Option<String> {
 /// # Errors
 /// If the tests do not build. What goes wrong with a kernel is in its report.
 pub fn run(kernels: &[&'static Kernel], job: &Job, keep: bool) -> Result<Vec<Report>> {
-    let live = static_build::static_live_tests()?;
+    let live = static_build::static_live_tests(&Target::host()?)?;
     let wanted = wanted_tests(&live, job)?;
     let directory = workspace::target_dir(&workspace::metadata()?)?.join("vm");
     let machine = Machine::of_this_host();
