@@ -11,6 +11,8 @@ pub mod record;
 pub use fields::{Field, Form, Place, SnapshotOffsets, WalkOffsets};
 pub use filter::FilterSettings;
 pub use owner::OwnerSlot;
+#[cfg(not(target_arch = "bpf"))]
+pub use record::Number;
 pub use record::{DecodeError, Kind, Record, Snapshot};
 
 /// Linux's TCP states (`include/net/tcp_states.h`), stable ABI since 2.6.

@@ -30,7 +30,7 @@ mod seeded;
 mod simulation;
 mod verdict;
 mod view;
-mod wheel;
+pub mod wheel;
 
 pub use budget::{model_timeout_ms, orphan_retries};
 pub use kernel_clock::Kernel;

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that this machine can run, in one go. CI runs the same.
 
+mod duckdb;
 mod live;
 mod steps;
 
@@ -58,6 +59,7 @@ pub fn run(selection: &Selection) -> Result<()> {
             workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
             Ok(Outcome::Passed)
         })?;
+        suite.step("DuckDB queries", duckdb::run)?;
         suite.step("documentation", || {
             let mut command = workspace::cargo();
             command.env("RUSTDOCFLAGS", "--deny warnings");

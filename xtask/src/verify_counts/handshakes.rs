@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
+    patience,
     rules::Untold,
     scenario::{Played, Watched, settle},
 };
@@ -19,8 +20,6 @@ use crate::lab::{
 };
 
 const BOTH: [Family; 2] = [Family::V4, Family::V6];
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A connect() that is under way.
 fn call(lab: &Lab, family: Family, to: SocketAddr) -> Result<Watched> {
     let socket = lab.left.run(|| unconnected(family))?;
@@ -39,7 +38,7 @@ pub(super) fn syn_void(lab: &Lab) -> Result<Played> {
     });
     let sockets: Vec<Watched> = calls.collect::<Result<_>>()?;
     for Watched { socket, .. } in &sockets {
-        await_info(socket, PATIENCE, |info| info.state == socket::CLOSE).context("connect() goes on")?;
+        await_info(socket, patience(), |info| info.state == socket::CLOSE).context("connect() goes on")?;
     }
     Ok(Played { sockets, untold: Untold::NOTHING })
 }
@@ -56,7 +55,7 @@ fn connect_under_loss(lab: &Lab, trouble: impl FnOnce() -> Result<()>) -> Result
         sockets.push(call(lab, BOTH[at], listeners[at].local_addr()?)?);
     }
     for Watched { socket, .. } in &sockets {
-        await_info(socket, PATIENCE, |info| info.state == ESTABLISHED).context("no connection")?;
+        await_info(socket, patience(), |info| info.state == ESTABLISHED).context("no connection")?;
     }
     // The last ACK of a handshake may have been the one that the client's next data repeats; none was lost here.
     for number in 0..CALLS {
@@ -89,7 +88,7 @@ pub(super) fn request_expiry(lab: &Lab) -> Result<Played> {
     }
     let start = Instant::now();
     while lab.right.counters()?.get("TCPTimeouts") < 2 * CALLS {
-        ensure!(start.elapsed() < PATIENCE, "the requests do not run out");
+        ensure!(start.elapsed() < patience(), "the requests do not run out");
         thread::sleep(Duration::from_millis(50));
     }
     let untold = Untold { expired_requests: Some(CALLS), ..Untold::NOTHING };

@@ -84,11 +84,11 @@ impl Correlator {
         }
         let id = identity::flow_id(kind, record);
         self.bury_before(kind, id, events);
-        let gap = self.gap_before(kind, id, record);
         if let Some(state) = self.flows.get_mut(id) {
             learn_owner(state, owner);
         }
         self.schedule.sweep_after(record.mono_ns);
+        let gap = self.gap_before(kind, id, record);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
