@@ -32,7 +32,7 @@ fn the_report_of_a_storm_agrees_with_the_end_of_its_recording() {
     };
     let start = std::time::Instant::now();
     while recorded().iter().filter(|event| event["cause"] == "retransmit_timeout").count() < 40 {
-        assert!(start.elapsed() < crate::tracer::PATIENCE, "40 deaths: {}", recorded().len());
+        assert!(start.elapsed() < crate::tracer::patience(), "40 deaths: {}", recorded().len());
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert_eq!(tracer.finish().code, Some(0));
