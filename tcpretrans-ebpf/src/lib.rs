@@ -7,11 +7,13 @@ pub mod fields;
 pub mod filter;
 pub mod owner;
 pub mod record;
+pub mod spot;
 
 pub use fields::{Field, Form, Place, SnapshotOffsets, WalkOffsets};
 pub use filter::FilterSettings;
 pub use owner::OwnerSlot;
 pub use record::{DecodeError, Kind, Record, Snapshot};
+pub use spot::Spot;
 
 /// Linux's TCP states (`include/net/tcp_states.h`), stable ABI since 2.6.
 #[allow(missing_docs, reason = "the names are the kernel's")]

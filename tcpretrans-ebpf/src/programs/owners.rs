@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use tcpretrans_ebpf::{OwnerSlot, owner::exit};
 
-use super::{filters::probe, settings::walk};
+use super::{filters::probe, settings::walk_place};
 
 #[map]
 static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
@@ -48,9 +48,9 @@ pub fn current_comm() -> [u64; 2] {
     // socket opens or closes, not at each retransmission.
     unsafe {
         let task = bpf_get_current_task();
-        let leader = task + walk!(task_group_leader).offset() as u64;
+        let leader = task + walk_place!(task_group_leader).offset() as u64;
         let leader = bpf_probe_read_kernel(leader as *const u64).unwrap_or(task);
-        let comm = leader + walk!(task_comm).offset() as u64;
+        let comm = leader + walk_place!(task_comm).offset() as u64;
         bpf_probe_read_kernel(comm as *const [u64; 2]).unwrap_or([0; 2])
     }
 }
@@ -62,11 +62,11 @@ pub fn current_exit() -> u8 {
     const SIGNAL: u32 = 0x7f;
     unsafe {
         let task = bpf_get_current_task();
-        let flags: u32 = probe(task, walk!(task_flags).offset());
+        let flags: u32 = probe(task, walk_place!(task_flags).offset());
         if flags & PF_EXITING == 0 {
             return 0;
         }
-        let code: u32 = probe(task, walk!(task_exit_code).offset());
+        let code: u32 = probe(task, walk_place!(task_exit_code).offset());
         exit::DYING | (code & SIGNAL) as u8
     }
 }

@@ -8,7 +8,7 @@ use tcpretrans_ebpf::{
     fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
 };
 
-use super::btf::Btf;
+use super::btf::{Btf, Member};
 
 /// A program of the BPF object and the tracepoint that it belongs on.
 #[derive(Clone, Copy, Debug)]
@@ -172,6 +172,23 @@ impl Features {
         })
     }
 
+    /// A kernel that has nothing: something to add to, for tests.
+    #[cfg(test)]
+    pub(crate) fn none() -> Features {
+        Features {
+            tracepoints: BTreeMap::new(),
+            snapshot_offsets: Vec::new(),
+            walk_offsets: Vec::new(),
+            missing_fields: Vec::new(),
+            retransmit_err: false,
+            reset_reason: false,
+            socket_cookie: false,
+            seed: false,
+            request_rto_max: false,
+            reset_reasons: HashMap::new(),
+        }
+    }
+
     /// Does the kernel have this tracepoint?
     pub fn has(&self, tracepoint: &str) -> bool {
         self.tracepoints.contains_key(tracepoint)
@@ -183,12 +200,22 @@ impl Features {
     }
 }
 
+/// A member of a struct; one of `tcp_skb_cb` as a member of the `sk_buff` that has it.
+fn member(btf: &Btf, name: &str, path: &str) -> Option<Member> {
+    let member = btf.member(name, path)?;
+    if name != "tcp_skb_cb" {
+        return Some(member);
+    }
+    let home = btf.member("sk_buff", "cb")?;
+    Some(Member { offset: home.offset + member.offset, ..member })
+}
+
 fn place_of(btf: &Btf, field: &Field) -> Result<Place, UnsupportedKernel> {
     let shown = || {
         let (name, path) = field.homes.last().copied().unwrap_or(("?", "?"));
         format!("{name}.{path}")
     };
-    let Some(member) = field.homes.iter().find_map(|(name, path)| btf.member(name, path)) else {
+    let Some(member) = field.homes.iter().find_map(|(name, path)| member(btf, name, path)) else {
         return match field.form {
             Form::Fixed(_) => Err(UnsupportedKernel::Field(shown())),
             _ => Ok(Place::ABSENT),

@@ -8,3 +8,4 @@ pub mod hz;
 pub mod netns;
 pub mod privileges;
 pub mod programs;
+pub mod specialise;

@@ -14,7 +14,8 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError, iter::IterLink, tp_btf::BtfTracePointLinkId},
 };
 use tcpretrans_ebpf::{
-    Kind, Place,
+    Field, Form, Kind, Place,
+    fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
     filter::{PortSet, address, port_set},
 };
 
@@ -22,6 +23,7 @@ use super::{
     features::{Features, TRACEPOINTS, UnsupportedKernel},
     filter_maps::KernelFilter,
     hz,
+    specialise::{SpecialiseError, specialise},
 };
 
 /// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
@@ -51,6 +53,9 @@ pub enum AttachError {
     /// The object, or one of its maps.
     #[error("cannot load the BPF object: {0}")]
     Object(#[from] aya::EbpfError),
+    /// The object again.
+    #[error("the BPF object was not built from these sources: {0}")]
+    Specialise(#[from] SpecialiseError),
     /// A map.
     #[error("cannot use the BPF map {map}: {source}")]
     Map {
@@ -136,9 +141,9 @@ impl Programs {
         settings: &Settings,
         kernel_btf: &aya::Btf,
     ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
-        let words = |places: &[Place]| places.iter().map(|place| place.0).collect::<Vec<u32>>();
-        let snapshot_offsets = words(&features.snapshot_offsets);
-        let walk_offsets = words(&features.walk_offsets);
+        let object = specialise(OBJECT, features)?;
+        let snapshot_offsets = words(SNAPSHOT_FIELDS, &features.snapshot_offsets);
+        let walk_offsets = words(WALK_FIELDS, &features.walk_offsets);
         let filter = settings.filter.settings();
         let filter_words =
             [filter.active, filter.cgroup_level, filter.cgroup_id as u32, (filter.cgroup_id >> 32) as u32];
@@ -163,7 +168,7 @@ impl Programs {
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", settings.ring_bytes)
-            .load(OBJECT)?;
+            .load(&object)?;
 
         fill_filter_maps(&mut ebpf, &settings.filter)?;
         let sent = counters(&mut ebpf, "SENT")?;
@@ -275,6 +280,15 @@ impl Programs {
         }
         total
     }
+}
+
+/// What the programs are told of the fields. A bitfield that does not exist is read as all ones, and must stay so.
+fn words(fields: &[Field], places: &[Place]) -> Vec<u32> {
+    let word = |(field, place): (&Field, &Place)| match (field.form, *place) {
+        (Form::Bits, Place::ABSENT) => Place::ABSENT_BITS.0,
+        (_, place) => place.0,
+    };
+    fields.iter().zip(places).map(word).collect()
 }
 
 fn tracepoint_program<'a>(
