@@ -5,6 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
+    bench,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
@@ -31,6 +32,7 @@ enum Command {
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
     Lab(lab::command::Args),
+    Bench(bench::Args),
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -94,6 +96,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::Bench(arguments) => return bench::run(&arguments),
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
             only_live: options.live.is_some(),

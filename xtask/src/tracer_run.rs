@@ -41,7 +41,8 @@ pub fn run(arguments: &[OsString]) -> Result<Infallible> {
     Err(anyhow!(error).context(format!("cannot start {}", workspace::line_of(&command))))
 }
 
-fn build() -> Result<PathBuf> {
+/// Builds the tracer as users get it, and gives its path.
+pub(crate) fn build() -> Result<PathBuf> {
     workspace::run(workspace::cargo().args([
         "build",
         "--release",

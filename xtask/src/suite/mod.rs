@@ -6,6 +6,7 @@ mod steps;
 use anyhow::{Result, bail};
 
 use crate::{
+    bench,
     ebpf::{check, toolchain},
     workspace,
 };
@@ -65,8 +66,20 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.skip("live tests", "--no-live");
     } else {
         suite.step("live tests", || live::run(&targets, selection))?;
+        if !selection.only_live {
+            suite.step("benchmarks, for a moment", bench_smoke)?;
+        }
     }
     suite.finish()
+}
+
+/// Can everything be measured? No figure is judged: benchmarks are no timed tests.
+fn bench_smoke() -> Result<Outcome> {
+    if !workspace::is_root() {
+        return Ok(Outcome::Note("not run: needs root".into()));
+    }
+    bench::run(&bench::Args { names: Vec::new(), smoke: true, write: false })?;
+    Ok(Outcome::Passed)
 }
 
 fn check_object(ci: bool) -> Result<Outcome> {
