@@ -33,6 +33,9 @@ enum Command {
     Test(TestOptions),
     Lab(lab::command::Args),
     Bench(bench::Args),
+    /// A part of `bench`
+    #[command(hide = true)]
+    BenchUnanswered(bench::UnansweredArgs),
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -97,6 +100,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::Lab(arguments) => return lab::command::run(&arguments),
         Command::Bench(arguments) => return bench::run(&arguments),
+        Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
             only_live: options.live.is_some(),

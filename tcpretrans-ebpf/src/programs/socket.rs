@@ -163,12 +163,12 @@ unsafe fn cgroup_id(sk: *const u8) -> u64 {
 
 /// Inode of the socket's file: `sk_ino` (6.17), or by way of the file; 0 if there is none.
 #[inline(always)]
-unsafe fn inode(sk: *const u8) -> u64 {
+unsafe fn inode(sk: *const u8, tp: *const u8) -> u64 {
     unsafe {
         if walk_place!(sk_ino).width() != 0 {
             return load::fixed::<u64>(sk, walk!(sk_ino));
         }
-        let socket = load::pointer(sk, walk!(sk_socket));
+        let socket = load::pointer(tp, walk!(sk_socket));
         if socket.is_null() {
             return 0;
         }
@@ -259,8 +259,10 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, sock: Sock, ends: *const u8)
             cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
         }
         set!(record.cookie = cookie);
-        set!(record.cgroup_id = cgroup_id(sk));
-        set!(record.inode = inode(sk));
+        // Pointers are followed from `tp`: at each that comes from a trusted pointer the verifier searches all of the
+        // kernel's types by name for whether it may be trusted, too, half a millisecond at a time.
+        set!(record.cgroup_id = cgroup_id(tp));
+        set!(record.inode = inode(sk, tp));
 
         let (mut born_ns, mut fin_ns, mut tgid, mut comm) = (0, 0, 0, [0; 2]);
         let (mut fin_idle_jiffies, mut fin_exit) = (u32::MAX, 0);
@@ -307,7 +309,7 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, sock: Sock, ends: *const u8)
         set!(record.num_timeout = 0);
         zero_bytes((&raw mut (*record).reserved).cast(), size_of_val(&(*record).reserved));
 
-        let net = load::pointer(sk, walk!(skc_net));
+        let net = load::pointer(tp, walk!(skc_net));
         fill_snapshot(record, Bases { sk, tp, net });
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{
@@ -35,7 +35,6 @@ pub(super) fn in_a_storm(bench: &Bench) -> Result<Vec<Row>> {
     thread::scope(|scope| -> Result<()> {
         let transfers = scope.spawn(|| traffic::transfers_under_loss(&lab, 40, 0.05, span));
         let sockets = traffic::unanswered(&quiet, syns)?;
-        ensure!(sockets.len() == syns, "not all sockets could be opened");
         let transferred = transfers.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
         // The first repetitions come a second after each SYN.
         thread::sleep(bench.span(Duration::from_secs(1)));

@@ -119,3 +119,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// A process that holds sockets for [`run`], which starts it.
+#[derive(Debug, clap::Args)]
+pub struct UnansweredArgs {
+    count: usize,
+    port: u16,
+}
+
+/// Runs such a process.
+///
+/// # Errors
+/// Where a socket cannot be opened.
+pub fn hold_unanswered(args: &UnansweredArgs) -> Result<ExitCode> {
+    traffic::hold_unanswered(args.count, args.port)?;
+    Ok(ExitCode::SUCCESS)
+}

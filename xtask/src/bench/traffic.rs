@@ -1,8 +1,10 @@
 //! What is traced: bulk transfers under loss, connections that come and go, SYNs that nobody answers.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    env,
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -110,39 +112,70 @@ fn come_and_go(listener: &TcpListener, stop: &AtomicBool, done: &AtomicU64) -> R
     Ok(())
 }
 
-/// Sockets whose SYNs nobody answers. They are given up as this is dropped.
+/// Sockets whose SYNs nobody answers, held by processes of their own: one process may not have so many descriptors.
+/// They are given up as this is dropped.
 #[derive(Debug)]
 pub(super) struct Unanswered {
-    sockets: Vec<TcpStream>,
+    holders: Vec<Child>,
 }
 
-/// Of one address and port, the kernel gives out no more than this many.
-const PORTS: usize = 25_000;
+/// Fewer than a process may usually have, and than a port of one address has room for.
+const SOCKETS_A_PROCESS: usize = 15_000;
+/// What a holder says when it has its sockets.
+const OPEN: &str = "open";
 
 /// Opens so many of them, from the left.
 pub(super) fn unanswered(lab: &Lab, count: usize) -> Result<Unanswered> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    let wanted = count as u64 + 1000;
-    if soft < wanted {
-        setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted))
-            .context("cannot have so many descriptors")?;
-    }
     lab.left.sysctl("net.ipv4.ip_local_port_range", "1024 65000")?;
-    lab.left.run(|| {
-        let mut sockets = Vec::with_capacity(count);
-        for number in 0..count {
-            let socket = unconnected(Family::V4)?;
-            let port = 9000 + (number / PORTS) as u16;
-            start_connect(&socket, SocketAddr::from((VOID.v4, port)))?;
-            sockets.push(socket);
-        }
-        Ok(Unanswered { sockets })
-    })
+    let this = env::current_exe().context("where is this program?")?;
+    let mut all = Unanswered { holders: Vec::new() };
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(SOCKETS_A_PROCESS);
+        left -= some;
+        let port = 9000 + all.holders.len();
+        let mut command = Command::new(&this);
+        command.args(["bench-unanswered", &some.to_string(), &port.to_string()]);
+        let holder = lab.left.run(|| command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn());
+        all.holders.push(holder.context("cannot start another process")?);
+    }
+    for holder in &mut all.holders {
+        let mut said = String::new();
+        let stdout = holder.stdout.as_mut().context("no standard output")?;
+        BufReader::new(stdout).read_line(&mut said)?;
+        ensure!(said.trim() == OPEN, "not all sockets could be opened");
+    }
+    Ok(all)
 }
 
-impl Unanswered {
-    /// How many.
-    pub(super) fn len(&self) -> usize {
-        self.sockets.len()
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        for holder in &mut self.holders {
+            // The end of its standard input is its sign to end.
+            drop(holder.stdin.take());
+        }
+        for holder in &mut self.holders {
+            let _ = holder.wait();
+        }
     }
+}
+
+/// A holder: opens the sockets in the namespace that it was started in, and ends when its standard input does.
+///
+/// # Errors
+/// If a socket cannot be opened.
+pub(super) fn hold_unanswered(count: usize, port: u16) -> Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    }
+    let mut sockets = Vec::with_capacity(count);
+    for _ in 0..count {
+        let socket = unconnected(Family::V4)?;
+        start_connect(&socket, SocketAddr::from((VOID.v4, port)))?;
+        sockets.push(socket);
+    }
+    println!("{OPEN}");
+    io::copy(&mut io::stdin(), &mut io::sink())?;
+    Ok(())
 }
