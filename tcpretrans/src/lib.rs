@@ -12,4 +12,6 @@ pub mod flow;
 pub mod kernel;
 pub mod live;
 pub mod owner;
+pub mod recording;
+pub mod replay;
 pub mod sink;

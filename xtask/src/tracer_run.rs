@@ -41,8 +41,11 @@ pub fn run(arguments: &[OsString]) -> Result<Infallible> {
     Err(anyhow!(error).context(format!("cannot start {}", workspace::line_of(&command))))
 }
 
-/// Builds the tracer as users get it, and gives its path.
-pub(crate) fn build() -> Result<PathBuf> {
+/// Builds the tracer as users run it, and says where it is.
+///
+/// # Errors
+/// If it does not build.
+pub fn build() -> Result<PathBuf> {
     workspace::run(workspace::cargo().args([
         "build",
         "--release",

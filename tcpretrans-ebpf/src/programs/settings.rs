@@ -28,6 +28,10 @@ static SEND_RESET_HAS_REASON: Global<u32> = Global::new(0);
 #[unsafe(no_mangle)]
 static HAS_COOKIE_HELPER: Global<u32> = Global::new(0);
 
+/// 1: this kernel does not announce changes of the congestion state (5.19): `recoveries` watches.
+#[unsafe(no_mangle)]
+static WATCH_RECOVERIES: Global<u32> = Global::new(0);
+
 /// 1: report every socket's close, not only the troubled ones' (`--all-closes`).
 #[unsafe(no_mangle)]
 static ALL_CLOSES: Global<u32> = Global::new(0);
@@ -52,6 +56,7 @@ macro_rules! flag {
 flag!(retransmit_has_err, RETRANSMIT_HAS_ERR);
 flag!(send_reset_has_reason, SEND_RESET_HAS_REASON);
 flag!(has_cookie_helper, HAS_COOKIE_HELPER);
+flag!(watch_recoveries, WATCH_RECOVERIES);
 flag!(all_closes, ALL_CLOSES);
 
 #[inline(always)]

@@ -9,8 +9,8 @@ use aya_ebpf::{
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
-    filters, load, output, owners,
-    settings::{self, place, snap, walk, walk_place},
+    filters, load, output, owners, recoveries,
+    settings::{self, snap, walk, walk_place},
     socket::{self, Sock, set},
 };
 
@@ -51,6 +51,7 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
     let skb: *const u8 = ctx.arg(1);
     let err: i32 = if settings::retransmit_has_err() { ctx.arg(2) } else { 0 };
     unsafe {
+        recoveries::remember(sock);
         emit(&ctx, Kind::Retransmit, sock, sock.sk, |record| {
             set!(record.err = err);
             set!(record.skb_len = load::fixed::<u32>(skb, walk!(skb_len)));
@@ -126,6 +127,7 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     }
     if new == tcp_state::CLOSE {
         owners::forget(socket::identity(sk));
+        recoveries::forget(socket::identity(sk));
     }
     0
 }
@@ -213,7 +215,7 @@ pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
     let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     let new = ctx.arg::<u32>(1) as u8;
     unsafe {
-        let old = load::bits(sock.tp, snap!(ca_state), place!(settings::snapshot_offsets(), ca_state));
+        let old = recoveries::ca_state(sock);
         let episode_edge = (old >= RECOVERY) != (new >= RECOVERY);
         let tlp_end = new == CWR && old < CWR && has_retransmitted(sock.tp);
         if !episode_edge && !tlp_end {

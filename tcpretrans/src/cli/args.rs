@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use super::replay_args::ReplayArgs;
+
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans", "every retransmission on this machine"),
@@ -13,6 +15,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
+    ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "what the log saw, in order of time"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -60,6 +63,8 @@ pub struct CommandLine {
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run recordings through the correlation again and print them as live tracing did
+    Replay(Box<ReplayArgs>),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
@@ -170,7 +175,7 @@ pub struct OutputArgs {
     /// Totals at the end
     #[arg(long)]
     pub summary: bool,
-    /// Warn when this much of a connection's time to live without an answer is used [default: 50]
+    /// Warn when this much of a connection's time to live without an answer is used [default: 50; replay: as recorded]
     #[arg(long, value_name = "PERCENT")]
     pub warn_at: Option<String>,
     /// Report the end of every connection, not only of those that were in trouble

@@ -89,7 +89,7 @@ impl Config {
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
     pub fn from_args(args: &LiveArgs, command: Vec<String>) -> Result<Config, UsageError> {
-        let output = output(&args.output, &args.tracing)?;
+        let output = OutputConfig::from_args(&args.output, args.tracing.ready_file.is_some())?;
         let limits = limits(&args.tracing)?;
         let ring_bytes = ring_bytes(args.tracing.ring_size.as_deref())?;
         if let Some(path) = &args.tracing.ready_file {
@@ -109,22 +109,29 @@ impl Config {
     }
 }
 
-fn output(args: &OutputArgs, tracing: &TracingArgs) -> Result<OutputConfig, UsageError> {
-    if args.quiet && args.format.is_some() {
-        return Err(UsageError::conflict(
-            "-q and --format exclude each other: -q leaves standard output empty",
-        ));
+impl OutputConfig {
+    /// Understands the options of whatever prints events. `useful_without`: it does something even if nothing is
+    /// printed.
+    ///
+    /// # Errors
+    /// [`UsageError`] for the first thing that is wrong.
+    pub fn from_args(args: &OutputArgs, useful_without: bool) -> Result<OutputConfig, UsageError> {
+        if args.quiet && args.format.is_some() {
+            return Err(UsageError::conflict(
+                "-q and --format exclude each other: -q leaves standard output empty",
+            ));
+        }
+        if args.quiet && args.output.is_none() && !args.summary && !useful_without {
+            return Err(UsageError::conflict("-q alone leaves nothing to see: add -o FILE or --summary"));
+        }
+        let stdout = if args.quiet { None } else { Some(args.format.unwrap_or_default()) };
+        Ok(OutputConfig {
+            stdout,
+            log: log(args)?,
+            summary: args.summary,
+            warn_at_percent: args.warn_at.as_deref().map_or(Ok(DEFAULT_WARN_AT_PERCENT), percent)?,
+        })
     }
-    if args.quiet && args.output.is_none() && !args.summary && tracing.ready_file.is_none() {
-        return Err(UsageError::conflict("-q alone leaves nothing to see: add -o FILE or --summary"));
-    }
-    let stdout = if args.quiet { None } else { Some(args.format.unwrap_or_default()) };
-    Ok(OutputConfig {
-        stdout,
-        log: log(args)?,
-        summary: args.summary,
-        warn_at_percent: args.warn_at.as_deref().map_or(Ok(DEFAULT_WARN_AT_PERCENT), percent)?,
-    })
 }
 
 fn log(args: &OutputArgs) -> Result<Option<LogConfig>, UsageError> {
@@ -191,11 +198,16 @@ fn percent(text: &str) -> Result<u8, UsageError> {
 
 fn limits(args: &TracingArgs) -> Result<Limits, UsageError> {
     let duration = args.duration.as_deref().map(quantity::duration).transpose();
-    let count = args.count.as_deref().map(quantity::count).transpose();
     Ok(Limits {
         duration: duration.map_err(|problem| UsageError::value("--duration", problem))?,
-        count: count.map_err(|problem| UsageError::value("--count", problem))?,
+        count: count(args.count.as_deref())?,
     })
+}
+
+/// `--count`
+pub(super) fn count(text: Option<&str>) -> Result<Option<u64>, UsageError> {
+    let count = text.map(quantity::count).transpose();
+    count.map_err(|problem| UsageError::value("--count", problem))
 }
 
 fn ring_bytes(text: Option<&str>) -> Result<u32, UsageError> {

@@ -3,8 +3,12 @@
 use std::{io, process::ExitCode};
 
 use super::usage::UsageError;
-use crate::kernel::{
-    btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace, programs::AttachError,
+use crate::{
+    kernel::{
+        btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace,
+        programs::AttachError,
+    },
+    recording::OpenError,
 };
 
 /// The exit codes of README.md.
@@ -32,7 +36,7 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     let in_chain = |test: fn(&(dyn std::error::Error + 'static)) -> bool| error.chain().any(test);
     if in_chain(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_broken_pipe)) {
         Exit::Done
-    } else if in_chain(|cause| cause.is::<UsageError>()) {
+    } else if in_chain(|cause| cause.is::<UsageError>() || cause.is::<OpenError>()) {
         Exit::Usage
     } else if in_chain(|cause| {
         cause.is::<CannotTrace>()

@@ -5,6 +5,7 @@ pub mod config;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
+pub mod replay_args;
 pub mod selection;
 pub mod usage;
 
@@ -17,9 +18,10 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::doctor;
+use crate::{doctor, replay};
 use args::{Command, CommandLine};
 use exit::Exit;
+use replay_args::ReplayConfig;
 use usage::UsageError;
 
 pub use config::Config;
@@ -59,6 +61,7 @@ fn dispatch(
             live(Config::from_args(&line.live, command)?)
         }
         Some(Command::Doctor(options)) => doctor::run(options.format),
+        Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);

@@ -41,6 +41,18 @@ pub struct Closed {
 }
 
 impl Closed {
+    /// Did the retransmission timer give up (`tcp_retransmit_timer`)? Not so the timers of probes: without data in
+    /// flight (`tcp_probe_timer`, `tcp_keepalive_timer`), or into a closed window.
+    pub fn by_retransmission_timer(&self) -> bool {
+        let limit_of_tries = matches!(
+            self.cause,
+            Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ConnectTimeout | Cause::OrphanTimeout
+        );
+        // A FIN in flight is no byte, but then nothing is left to send.
+        let in_flight = self.unacked_bytes > 0 || self.unsent_bytes == 0;
+        limit_of_tries && in_flight
+    }
+
     /// The whole sentence for people. `time` tells a monotonic time (ns) as a wall-clock time: the note itself has
     /// none, for it is made where there is no clock.
     pub fn sentence(&self, time: impl FnOnce(u64) -> String) -> String {

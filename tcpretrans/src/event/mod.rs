@@ -15,7 +15,7 @@ pub use closed::{Closed, HungUp, HungUpSide};
 pub use deadline::{Deadline, Knob};
 pub use flow::{Flow, FlowId};
 pub use retransmit::{Retransmit, RetransmitType, SendError};
-pub use run::{End, Lost, LostWhere, Start};
+pub use run::{End, Lost, LostWhere, Start, Unseen};
 
 use tcpretrans_ebpf::{Kind, Record};
 

@@ -75,7 +75,7 @@ impl RetransmitType {
 }
 
 /// Why a retransmission attempt did not leave the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SendError {
     /// A positive errno.
     Errno(i32),
@@ -90,6 +90,23 @@ impl SendError {
             0 => None,
             1.. => Some(SendError::QueueDrop),
             _ => Some(SendError::Errno(err.saturating_neg())),
+        }
+    }
+
+    /// Has the kernel counted the attempt as a retransmission all the same (`RetransSegs`, `total_retrans`,
+    /// `bytes_retrans`)?
+    ///
+    /// `__tcp_retransmit_skb` counts just before it hands the segment to IP. What stops it before that is not
+    /// counted: the segment is still in a queue of this host (EBUSY), it lies beyond a window that the peer has
+    /// shrunk (EAGAIN), there is no route (EHOSTUNREACH), no memory (ENOMEM), or it makes no sense (EINVAL). What IP,
+    /// a firewall (EPERM) or a queueing discipline refuses comes after.
+    pub fn is_counted(self) -> bool {
+        match self {
+            SendError::Errno(errno) => !matches!(
+                errno,
+                libc::EBUSY | libc::EAGAIN | libc::EHOSTUNREACH | libc::ENOMEM | libc::EINVAL
+            ),
+            SendError::QueueDrop => true,
         }
     }
 }

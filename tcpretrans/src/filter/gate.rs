@@ -32,6 +32,11 @@ impl Gate {
         Gate { filter, before, matched: RecentFlows::new(RecentFlows::MOST) }
     }
 
+    /// Another trace begins, whose flows have nothing to do with those so far.
+    pub fn forget(&mut self) {
+        self.matched = RecentFlows::new(RecentFlows::MOST);
+    }
+
     /// Is this event wanted? To be asked once for every event, in their order: it remembers flows.
     pub fn passes(&mut self, event: &Event) -> bool {
         let Some(flow) = event.flow.as_deref() else { return true };
@@ -200,7 +205,7 @@ mod tests {
         assert!(gate.passes(&event(1, closed())));
         let mut other = Gate::new(Filter { pids: BTreeSet::from([1]), ..Filter::default() }, Before::Nothing);
         assert!(!other.passes(&event(1, closed())));
-        let lost = What::Lost(crate::event::Lost { records: 1, place: crate::event::LostWhere::Ring });
+        let lost = What::Lost(crate::event::Lost::counted(1, crate::event::LostWhere::Ring));
         assert!(other.passes(&Event { mono_ns: 0, flow: None, what: lost }), "the tracer's own");
     }
 

@@ -9,7 +9,7 @@ use tcpretrans_ebpf::{Record, tcp_state};
 use crate::event::RetransmitType;
 
 /// `icsk_pending` (`include/net/inet_connection_sock.h`).
-mod pending {
+pub(super) mod pending {
     pub const NONE: u8 = 0;
     pub const LOSS_PROBE: u8 = 5;
     pub const REO_TIMEOUT: u8 = 6;

@@ -11,6 +11,7 @@ pub mod seq;
 pub mod state;
 pub mod table;
 pub mod thresholds;
+pub mod unseen;
 
 pub use correlator::{Config, Correlator};
 pub use identity::Owner;

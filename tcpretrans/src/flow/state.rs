@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tcpretrans_ebpf::Record;
 
-use super::{episode::Episode, identity::Ends};
+use super::{episode::Episode, identity::Ends, unseen::Counted};
 use crate::event::{Flow, HungUp};
 
 /// A flow in trouble, or that was.
@@ -22,6 +22,8 @@ pub struct FlowState {
     pub last_retransmits: Option<u8>,
     /// `total_retrans` at the last record.
     pub last_total_retrans: u32,
+    /// What the kernel had counted for it at the last record.
+    pub counted: Counted,
     /// Episodes so far.
     pub episodes: u32,
     /// The one that is not over.
@@ -110,6 +112,7 @@ impl FlowState {
             last_ns: record.mono_ns,
             last_retransmits: None,
             last_total_retrans: 0,
+            counted: Counted::after(record),
             episodes: 0,
             episode: None,
             retransmissions: 0,

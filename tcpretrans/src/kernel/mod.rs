@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod cgroup;
+pub mod excerpt;
 pub mod features;
 pub mod filter_maps;
 pub mod hz;

@@ -2,7 +2,7 @@
 
 pub mod clock;
 pub mod losses;
-pub mod output;
+pub mod priority;
 pub mod seed;
 pub mod session;
 
@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use crate::{
-    cli::{Config, args::Format, exit::Exit},
-    event::{Event, What, run::Start},
+    cli::{Config, exit::Exit},
+    event::{End, Event, What, run::Start},
     filter::gate::{Before, Gate},
     flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
     kernel::{
@@ -30,12 +30,14 @@ use crate::{
         cgroup::Cgroups,
         features::{Features, TRACEPOINTS},
         hz, privileges,
-        programs::{AttachError, Programs, Settings},
+        programs::{Programs, Settings},
     },
     owner::Owners,
-    sink::{self, Clock, JsonSink, LogFile, Rotation, Sink, Stream, table::TableSink},
+    sink::{
+        self, Clock,
+        outputs::{self, Go, Outputs},
+    },
 };
-use output::{Go, Output};
 use session::Session;
 
 /// How long the tracer's own record may take to come back.
@@ -50,24 +52,16 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     init_log(config.verbosity);
     privileges::check()?;
-    // Both read all of the kernel's types, for different questions: at the same time.
-    let (features, kernel_btf) = std::thread::scope(|scope| {
-        let kernel_btf = scope.spawn(aya::Btf::from_sys_fs);
-        let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
-        (features, kernel_btf.join())
-    });
-    let features = features??;
-    let kernel_btf = kernel_btf
-        .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
-        .map_err(AttachError::from)?;
+    priority::raise();
+    let mut features = Features::detect(&Btf::of_running_kernel()?)?;
     let settings = Settings {
         filter: config.filter.kernel_part(),
         all_closes: config.all_closes,
         ring_bytes: config.ring_bytes,
         verbose: config.verbosity > 0,
     };
-    let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
-    drop(kernel_btf);
+    let (programs, ring) = Programs::attach(&features, &settings)?;
+    features.recovery_exit = programs.watches_recovery_exit();
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -76,7 +70,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     runtime.block_on(trace(config, features, programs, ring))
 }
 
-/// Reading the kernel's types took some 20 MiB for a moment; the allocator would keep them.
+/// Reading the kernel's types took some 15 MiB for a moment; the allocator would keep them.
 fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: has no preconditions.
@@ -114,12 +108,9 @@ async fn trace(
         forward_log(&mut programs)?;
     }
     let start = start_event(&config, &features, calibration.hz);
-    let sinks = sinks(&config)?;
-    if config.seed && features.seed {
-        seed::look_through(&mut programs, &config.filter);
-    }
+    let sinks = outputs::open(&config.output)?;
 
-    let correlator = Correlator::new(flow::Config {
+    let mut correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
         request_rto_max: Some(features.request_rto_max),
         warn_at: f64::from(config.output.warn_at_percent) / 100.0,
@@ -127,9 +118,10 @@ async fn trace(
         reset_reasons: features.reset_reasons.clone(),
         max_flows: DEFAULT_MAX_FLOWS,
     });
+    correlator.watch_for_unseen(clock::mono_ns(), !features.retransmit_err);
     let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
     let mut output =
-        Output::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
+        Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     let mut clock = wall_clock();
     let mut events =
         vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
@@ -147,6 +139,9 @@ async fn trace(
         std::fs::write(path, b"ready\n")
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
     }
+    if config.seed && features.seed {
+        seed::look_through(session.programs_mut(), &config.filter);
+    }
     let stop_at = config.limits.duration.and_then(|duration| started.checked_add(duration));
     while go == Go::On {
         tokio::select! {
@@ -159,6 +154,8 @@ async fn trace(
             guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
         }
         clock = wall_clock();
+        // Before the ring is drained: what is older has then been taken for sure.
+        let now_ns = clock::mono_ns();
         loop {
             let more = session.drain(ring.get_mut(), &mut events);
             go = output.write(&mut events, &clock);
@@ -166,9 +163,9 @@ async fn trace(
                 break;
             }
         }
-        session.advance(&mut events);
+        session.advance(now_ns, &mut events);
         if Instant::now() >= next_loss_check {
-            session.check_losses(&mut events)?;
+            session.check_losses(clock::mono_ns(), &mut events)?;
             next_loss_check = Instant::now() + LOSS_PERIOD;
         }
         if output.write(&mut events, &clock) == Go::Enough
@@ -184,20 +181,24 @@ async fn trace(
     while session.drain(ring.get_mut(), &mut events) {
         output.write(&mut events, &clock);
     }
-    session.finish(&mut events);
-    session.check_losses(&mut events)?;
+    // One time for all that is told last: a replay has it from `end`.
+    let end_ns = clock::mono_ns();
+    session.finish(end_ns, &mut events);
+    session.check_losses(end_ns, &mut events)?;
     output.write(&mut events, &clock);
-    let (records_sent, records_received) = session.accounts()?;
-    let flows_left = session.flows();
+    let mut accounts = End::default();
+    session.close_accounts(&mut accounts)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);
-        end.records_sent = records_sent;
-        end.records_received = records_received;
-        end.flows_left = flows_left;
-        Event { mono_ns: clock::mono_ns(), flow: None, what: What::End(Box::new(end)) }
+        end.records = accounts.records;
+        end.records_sent = accounts.records_sent;
+        end.records_received = accounts.records_received;
+        end.flows_left = accounts.flows_left;
+        Event { mono_ns: end_ns, flow: None, what: What::End(Box::new(end)) }
     };
-    let totals = output.finish(end, &clock);
+    output.end(end, &clock);
+    let totals = output.finish();
     if config.output.summary {
         eprint!("{}", totals.summary(duration_ms));
     }
@@ -270,6 +271,9 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         clock_ns: clock::wall_minus_mono_ns(),
         features: feature_map(features),
         reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
+        warn_at_percent: Some(config.output.warn_at_percent),
+        all_closes: Some(config.all_closes),
+        part: Some(1),
     }
 }
 
@@ -284,27 +288,6 @@ fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
     map.insert("socket_cookie".into(), features.socket_cookie);
     map.insert("seed".into(), features.seed);
     map.insert("request_rto_max".into(), features.request_rto_max);
-    map.insert("request_rto_max".into(), features.request_rto_max);
+    map.insert("recovery_exit".into(), features.recovery_exit);
     map
-}
-
-/// Opens everything that events go to.
-fn sinks(config: &Config) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    match config.output.stdout {
-        Some(Format::Table) => {
-            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
-        }
-        Some(Format::Json) => {
-            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
-            sinks.push(Box::new(JsonSink::new(stdout)));
-        }
-        None => {}
-    }
-    if let Some(log) = &config.output.log {
-        let rotation =
-            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
-        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
-    }
-    Ok(sinks)
 }

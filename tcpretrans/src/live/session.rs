@@ -5,7 +5,7 @@ use tcpretrans_ebpf::{Kind, Record};
 
 use super::{clock, losses::Losses};
 use crate::{
-    event::{Event, What},
+    event::{End, Event, What, run::Account},
     flow::Correlator,
     kernel::programs::{AttachError, KindCounts, Programs},
     owner::Owners,
@@ -67,9 +67,8 @@ impl Session {
         true
     }
 
-    /// Lets time pass for the flows.
-    pub fn advance(&mut self, events: &mut Vec<Event>) {
-        let now_ns = clock::mono_ns();
+    /// Lets time pass for the flows. `now_ns`: when the ring began to be drained.
+    pub fn advance(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         // Records may be on their way: only what is surely older than all of them is over.
         self.correlator.advance(now_ns.saturating_sub(clock::DRAIN_PERIOD_NS), events);
     }
@@ -78,37 +77,45 @@ impl Session {
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn check_losses(&mut self, events: &mut Vec<Event>) -> Result<(), AttachError> {
-        let now_ns = clock::mono_ns();
+    pub fn check_losses(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<(), AttachError> {
         let losses = self.losses.check(&self.programs)?;
-        if !losses.is_empty() {
-            self.correlator.records_were_lost(now_ns);
-        }
+        let explained = !losses.is_empty();
         for lost in losses {
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
         self.correlator.report_evictions(now_ns, events);
+        if explained {
+            self.correlator.records_were_lost(now_ns);
+        } else {
+            self.correlator.nothing_was_lost(events);
+        }
         Ok(())
     }
 
     /// Ends the trace: nothing more will come.
-    pub fn finish(&mut self, events: &mut Vec<Event>) {
-        self.correlator.finish(clock::mono_ns(), events);
+    pub fn finish(&mut self, now_ns: u64, events: &mut Vec<Event>) {
+        self.correlator.finish(now_ns, events);
     }
 
-    /// Flows that are remembered.
-    pub fn flows(&self) -> u64 {
-        self.correlator.flows() as u64
-    }
-
-    /// Records that the programs submitted, and those that were read; the tracer's own calibration apart.
+    /// What became of the records, the tracer's own calibration apart: in `end`, once nothing more will come.
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn accounts(&self) -> Result<(u64, u64), AttachError> {
-        let but_calibration =
-            |counts: KindCounts| counts.iter().sum::<u64>() - counts[Kind::Calibrate as usize];
-        Ok((but_calibration(self.programs.sent()?), but_calibration(self.received) + self.malformed))
+    pub fn close_accounts(&self, end: &mut End) -> Result<(), AttachError> {
+        let (sent, lost) = (self.programs.sent()?, self.programs.lost()?);
+        end.records = Kind::ALL
+            .into_iter()
+            .filter(|&kind| kind != Kind::Calibrate)
+            .map(|kind| {
+                let at = kind as usize;
+                (kind, Account { sent: sent[at], received: self.received[at], ring: lost[at] })
+            })
+            .collect();
+        end.records_sent = end.records.iter().map(|(_, account)| account.sent).sum();
+        end.records_received =
+            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.malformed;
+        end.flows_left = self.correlator.flows() as u64;
+        Ok(())
     }
 
     /// The programs.

@@ -32,6 +32,8 @@ pub struct LogFile {
     /// `None`: to be opened before the next write.
     file: Option<OpenFile>,
     start: Option<Event>,
+    /// How many files of this trace have begun.
+    parts: u32,
     /// The `start` line that the file lacks.
     head: BytesMut,
     waiting: BytesMut,
@@ -66,6 +68,7 @@ impl LogFile {
             rotation,
             file: Some(file),
             start: None,
+            parts: 0,
             head: BytesMut::new(),
             waiting: BytesMut::new(),
             line: Vec::new(),
@@ -100,6 +103,8 @@ impl LogFile {
         if let What::Start(start) = &mut start.what {
             // The wall clock may have been set meanwhile.
             start.clock_ns = self.clock.wall_minus_mono_ns;
+            self.parts += 1;
+            start.part = Some(self.parts);
         }
         self.encode(&start)?;
         self.start = Some(start);
@@ -219,7 +224,7 @@ impl LogFile {
         if self.untold == 0 {
             return Ok(());
         }
-        let lost = Lost { records: mem::take(&mut self.untold), place: LostWhere::Output };
+        let lost = Lost::counted(mem::take(&mut self.untold), LostWhere::Output);
         self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) })?;
         self.waiting.extend_from_slice(&self.line);
         Ok(())
@@ -259,6 +264,7 @@ impl Sink for LogFile {
         self.mono_ns = event.mono_ns;
         if matches!(event.what, What::Start(_)) {
             self.start = Some(event.clone());
+            self.parts = 0;
             return self.begin();
         }
         // This file's own losses it tells of itself, once it can be written again. Were it to take this event,

@@ -276,6 +276,9 @@ pub fn start() -> Start {
         clock_ns: CLOCK.wall_minus_mono_ns,
         features: [("retransmit_err".into(), true), ("cong_state".into(), false)].into(),
         reset_reasons: [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
+        warn_at_percent: Some(50),
+        all_closes: Some(false),
+        part: Some(1),
     }
 }
 
@@ -284,7 +287,7 @@ pub fn start_event() -> Event {
 }
 
 pub fn lost(records: u64, place: LostWhere) -> Event {
-    Event { mono_ns: NOW_NS, flow: None, what: What::Lost(Lost { records, place }) }
+    Event { mono_ns: NOW_NS, flow: None, what: What::Lost(Lost::counted(records, place)) }
 }
 
 pub fn observation() -> Observation {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::event::{End, Event, LostWhere, What};
+use crate::event::{End, Event, LostWhere, RetransmitType, What};
 
 /// Counts events as they are printed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,18 +15,38 @@ impl Totals {
         match &event.what {
             What::Retransmit(retransmit) => {
                 let total = end.retransmits.entry(retransmit.ty).or_default();
-                if retransmit.err.is_some() {
-                    total.failed += 1;
-                } else {
-                    total.sent += 1;
-                    total.segs += u64::from(retransmit.segs);
-                    total.bytes += u64::from(retransmit.bytes);
+                let segs = u64::from(retransmit.segs);
+                match retransmit.err {
+                    None => {
+                        total.sent += 1;
+                        total.segs += segs;
+                        total.bytes += u64::from(retransmit.bytes);
+                    }
+                    Some(error) => {
+                        total.failed += 1;
+                        total.failed_segs += if error.is_counted() { segs } else { 0 };
+                        *end.errors.entry(error).or_default() += 1;
+                    }
+                }
+                match retransmit.ty {
+                    RetransmitType::Syn | RetransmitType::Rto | RetransmitType::IcmpRevert => {
+                        end.timeouts.retransmitted += 1;
+                    }
+                    // Otherwise the client has repeated its SYN.
+                    RetransmitType::SynAck if retransmit.rto_ms.is_some() => end.timeouts.synack += 1,
+                    _ => {}
                 }
             }
             What::Threshold(_) => end.thresholds += 1,
             What::Recovered(_) => end.recovered += 1,
-            What::Closed(closed) => *end.closed.entry(closed.cause).or_default() += 1,
-            What::Lost(lost) => self.lose(lost.place, lost.records),
+            What::Closed(closed) => {
+                *end.closed.entry(closed.cause).or_default() += 1;
+                end.timeouts.gave_up += u64::from(closed.by_retransmission_timer());
+            }
+            What::Lost(lost) => {
+                end.unseen_segs += lost.unseen.map_or(0, |unseen| unseen.segs);
+                self.lose(lost.place, lost.records);
+            }
             What::Start(_) | What::InBackoff(_) | What::Observation(_) | What::End(_) => {}
         }
     }
@@ -34,6 +54,27 @@ impl Totals {
     /// Counts losses that no event told of.
     pub fn lose(&mut self, place: LostWhere, records: u64) {
         *self.0.lost.entry(place).or_default() += records;
+    }
+
+    /// Adds those of another trace.
+    pub fn add(&mut self, other: &Totals) {
+        let (Totals(end), Totals(other)) = (self, other);
+        for (&ty, more) in &other.retransmits {
+            *end.retransmits.entry(ty).or_default() += more;
+        }
+        for (&error, count) in &other.errors {
+            *end.errors.entry(error).or_default() += count;
+        }
+        end.timeouts += &other.timeouts;
+        end.unseen_segs += other.unseen_segs;
+        end.thresholds += other.thresholds;
+        end.recovered += other.recovered;
+        for (&cause, count) in &other.closed {
+            *end.closed.entry(cause).or_default() += count;
+        }
+        for (&place, records) in &other.lost {
+            *end.lost.entry(place).or_default() += records;
+        }
     }
 
     /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
@@ -74,10 +115,7 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
         };
         for (ty, total) in &end.retransmits {
             line(ty.name(), total)?;
-            all.sent += total.sent;
-            all.failed += total.failed;
-            all.segs += total.segs;
-            all.bytes += total.bytes;
+            all += total;
         }
         if end.retransmits.len() > 1 {
             line("all", &all)?;
@@ -98,7 +136,11 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
     if lost.is_empty() {
         writeln!(text, "Nothing was lost.")
     } else {
-        writeln!(text, "LOST, so the numbers above are too low: {}.", lost.join(", "))
+        writeln!(text, "LOST, so the numbers above are too low: {}.", lost.join(", "))?;
+        match end.unseen_segs {
+            0 => Ok(()),
+            segs => writeln!(text, "Segments that the kernel retransmitted unseen: {segs}."),
+        }
     }
 }
 
@@ -128,8 +170,11 @@ mod tests {
         assert_eq!(
             end.retransmits,
             [
-                (RetransmitType::Rto, TypeTotal { sent: 2, failed: 1, segs: 2, bytes: 2896 }),
-                (RetransmitType::Fast, TypeTotal { sent: 1, failed: 0, segs: 12, bytes: 17_376 }),
+                (RetransmitType::Rto, TypeTotal { sent: 2, failed: 1, segs: 2, bytes: 2896, failed_segs: 1 }),
+                (
+                    RetransmitType::Fast,
+                    TypeTotal { sent: 1, segs: 12, bytes: 17_376, ..TypeTotal::default() }
+                ),
             ]
             .into()
         );
@@ -137,9 +182,16 @@ mod tests {
         assert_eq!(end.closed, [(Cause::RetransmitTimeout, 1)].into());
         assert_eq!(
             end.lost,
-            [(LostWhere::Ring, 17), (LostWhere::Recursion, 0), (LostWhere::Map, 0), (LostWhere::Output, 3)]
-                .into()
+            [
+                (LostWhere::Ring, 17),
+                (LostWhere::Recursion, 0),
+                (LostWhere::Map, 0),
+                (LostWhere::Output, 3),
+                (LostWhere::Unseen, 0),
+            ]
+            .into()
         );
+        assert_eq!(end.errors, [(SendError::QueueDrop, 1)].into());
         assert_eq!(end.duration_ms, 30_200);
     }
 
@@ -156,6 +208,21 @@ mod tests {
              Closed: retransmit_timeout 1.\n\
              LOST, so the numbers above are too low: ring 17.\n"
         );
+    }
+
+    #[test]
+    fn two_traces_together() {
+        let (mut both, mut doubled) = (totals(), totals());
+        both.add(&totals());
+        for event in sample::one_of_each() {
+            doubled.count(&event);
+        }
+        let failed = Retransmit { err: Some(SendError::QueueDrop), ..sample::rto() };
+        doubled.count(&sample::event(sample::ipv4_flow(), sample::retransmit(failed)));
+        assert_eq!(both, doubled);
+        let before = both.clone();
+        both.add(&Totals::default());
+        assert_eq!(both, before);
     }
 
     #[test]

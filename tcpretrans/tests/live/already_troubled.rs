@@ -8,7 +8,7 @@ use xtask::lab::{
 };
 
 use crate::{
-    tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Tracer, is_of, is_type, netns, number, patience},
     truth::to_ms,
 };
 
@@ -22,7 +22,7 @@ fn its_ladder_and_its_end_are_told() {
     let cookie = client.cookie().unwrap();
     let _trouble = lab.right.unreachable().unwrap();
     client.write_all(b"hello").unwrap();
-    socket::await_info(&client, PATIENCE, |info| info.retransmits >= 2).unwrap();
+    socket::await_info(&client, patience(), |info| info.retransmits >= 2).unwrap();
 
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
     let before = client.info().unwrap();

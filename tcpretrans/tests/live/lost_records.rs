@@ -22,7 +22,7 @@ fn a_full_ring_is_counted_and_told() {
     let start = std::time::Instant::now();
     let attempts = || lab.left.counters().unwrap().get("RetransSegs");
     while attempts() < 2 * CONNECTIONS as u64 {
-        assert!(start.elapsed() < crate::tracer::PATIENCE, "no storm");
+        assert!(start.elapsed() < crate::tracer::patience(), "no storm");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     tracer.signal(Signal::SIGCONT);

@@ -17,11 +17,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use xtask::lab::Namespace;
 
+use crate::replayed;
+
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tcpretrans");
 
 /// Long enough for the slowest machine; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub fn patience() -> Duration {
+    xtask::lab::patient(Duration::from_secs(60))
+}
 
 /// `tcpretrans ARGS`, not started.
 pub fn command(args: &[&str]) -> Command {
@@ -73,6 +77,8 @@ impl Outcome {
 #[derive(Default)]
 struct Lines {
     seen: Mutex<(Vec<Value>, bool)>,
+    /// As they came.
+    text: Mutex<String>,
     grown: Condvar,
 }
 
@@ -143,7 +149,7 @@ impl Tracer {
                 tracer.readers.drain(..).for_each(|reader| reader.join().unwrap());
                 panic!("{command:?} ended before it was ready ({status}): {}", tracer.stderr());
             }
-            assert!(start.elapsed() < PATIENCE, "{command:?} is not ready; stderr: {}", tracer.stderr());
+            assert!(start.elapsed() < patience(), "{command:?} is not ready; stderr: {}", tracer.stderr());
             thread::sleep(Duration::from_millis(5));
         }
         tracer
@@ -181,7 +187,7 @@ impl Tracer {
         let start = Instant::now();
         let mut seen = self.lines.seen.lock().unwrap();
         while !suits(&seen.0) {
-            let left = PATIENCE.saturating_sub(start.elapsed());
+            let left = patience().saturating_sub(start.elapsed());
             if seen.1 || left.is_zero() {
                 let why = if seen.1 { "the tracer's output ended" } else { "time is up" };
                 let digest = digest(&seen.0);
@@ -197,7 +203,7 @@ impl Tracer {
     pub fn wait_for_complaint(&self, text: &str) {
         let start = Instant::now();
         while !self.stderr().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "no `{text}` on standard error: {}", self.stderr());
+            assert!(start.elapsed() < patience(), "no `{text}` on standard error: {}", self.stderr());
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -220,11 +226,13 @@ impl Tracer {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "the tracer does not end; stderr: {}", self.stderr());
+            assert!(start.elapsed() < patience(), "the tracer does not end; stderr: {}", self.stderr());
             thread::sleep(Duration::from_millis(5));
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());
-        Outcome { events: self.events(), stderr: self.stderr(), code: status.code() }
+        let outcome = Outcome { events: self.events(), stderr: self.stderr(), code: status.code() };
+        replayed::assert_same(&self.lines.text.lock().unwrap(), &outcome.events, status.success());
+        outcome
     }
 }
 
@@ -244,6 +252,10 @@ fn read_lines(stdout: impl BufRead, lines: &Lines) {
         if event["event"] == "lost" && event["where"] == "recursion" {
             eprintln!("{TOLD_OF_LOSS}: {event}");
         }
+        let mut text = lines.text.lock().unwrap();
+        text.push_str(&line);
+        text.push('\n');
+        drop(text);
         lines.seen.lock().unwrap().0.push(event);
         lines.grown.notify_all();
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Lab::new`] makes two network namespaces, `left` and `right`, joined by a veth pair, with IPv4 and IPv6
 //! addresses that work at once. `left.run(|| TcpStream::connect(..))` opens a socket inside; the socket stays
-//! there. [`trouble`] loses packets, [`socket`] asks the kernel what it thinks of a connection, [`counters`] reads
+//! there. [`trouble`] loses packets, [`netem`] makes them late, [`socket`] asks the kernel what it thinks of a connection, [`counters`] reads
 //! what it counted. Dropping the lab takes everything away, and a later lab clears up after a killed one.
 //!
 //! Everything here needs root ([`ready`]).
@@ -11,10 +11,13 @@ pub mod command;
 pub mod connection;
 pub mod counters;
 pub mod namespace;
+pub mod netem;
+pub mod offload;
 pub mod scenario;
 pub mod shell;
 pub mod socket;
 pub mod trouble;
+pub mod witness;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -26,6 +29,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use connection::{Connection, Family};
+pub use counters::Counters;
 pub use namespace::Namespace;
 pub use trouble::{Packets, Trouble};
 
@@ -63,6 +67,20 @@ pub fn available() -> bool {
             false
         }
     }
+}
+
+/// How many times slower than an ordinary machine this one may be: set in emulated ones.
+const SLOWNESS: &str = "TCPRETRANS_SLOWNESS";
+
+/// A limit for what should take much less, on this machine.
+///
+/// # Panics
+/// If `TCPRETRANS_SLOWNESS` is set to no number.
+pub fn patient(limit: Duration) -> Duration {
+    let factor = std::env::var(SLOWNESS).map_or(1, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{SLOWNESS} is a factor, and `{text}` is no number"))
+    });
+    limit * factor
 }
 
 /// One end's addresses.
@@ -209,7 +227,7 @@ fn await_carrier(side: &Namespace) -> Result<()> {
         if shown.contains("state UP") && !shown.contains("qdisc noop ") {
             return Ok(());
         }
-        if start.elapsed() > Duration::from_secs(20) {
+        if start.elapsed() > patient(Duration::from_secs(20)) {
             bail!("the veth pair does not come up: {}", shown.trim());
         }
         thread::sleep(Duration::from_millis(2));

@@ -8,15 +8,19 @@ use anyhow::{Result, bail};
 use crate::{
     bench,
     ebpf::{check, toolchain},
-    workspace,
+    vm, workspace,
 };
 use steps::{Outcome, Suite};
+
+const OTHER_KERNELS: &str = "live tests on other kernels";
 
 /// Which parts are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Leave the live tests out.
     pub without_live: bool,
+    /// Leave out what runs in virtual machines.
+    pub without_vm: bool,
     /// Nothing but the live tests.
     pub only_live: bool,
     /// Only live tests whose names contain this.
@@ -70,6 +74,11 @@ pub fn run(selection: &Selection) -> Result<()> {
             suite.step("benchmarks, for a moment", bench_smoke)?;
         }
     }
+    if selection.without_live || selection.without_vm {
+        suite.skip(OTHER_KERNELS, if selection.without_live { "--no-live" } else { "--no-vm" });
+    } else if !selection.only_live {
+        suite.step(OTHER_KERNELS, on_other_kernels)?;
+    }
     suite.finish()
 }
 
@@ -80,6 +89,19 @@ fn bench_smoke() -> Result<Outcome> {
     }
     bench::run(&bench::Args { names: Vec::new(), smoke: true, write: false })?;
     Ok(Outcome::Passed)
+}
+
+/// The oldest and the newest kernel; `cargo xtask vm-test` runs all.
+fn on_other_kernels() -> Result<Outcome> {
+    if let Some(missing) = vm::missing_tools() {
+        return Ok(Outcome::Skipped(missing));
+    }
+    let reports = vm::run(&vm::outermost(), &vm::Job::all_tests(), false)?;
+    vm::show(&reports);
+    Ok(match vm::judge(&reports)? {
+        Some(untested) => Outcome::Partly(untested),
+        None => Outcome::Passed,
+    })
 }
 
 fn check_object(ci: bool) -> Result<Outcome> {

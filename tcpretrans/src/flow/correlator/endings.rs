@@ -2,7 +2,10 @@
 
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
-use super::{Correlator, fins};
+use super::{
+    Correlator, fins,
+    schedule::{Due, LAST_WORDS_NS},
+};
 use crate::{
     event::{Event, FlowId, RecoveredBy, What},
     flow::{
@@ -12,13 +15,6 @@ use crate::{
         state::{Closing, ResetSent},
     },
 };
-
-/// How long after CLOSE a flow's last words (a reset sent, the socket's destruction) are waited for, ns. They
-/// follow within microseconds, in no one order; records are in order.
-const LAST_WORDS_NS: u64 = 100_000_000;
-
-/// How often flows are looked for that are gone without a word, ns.
-const SWEEP_PERIOD_NS: u64 = 2_000_000_000;
 
 impl Correlator {
     pub(super) fn receive_reset(&mut self, id: FlowId, record: &Record, owner: &Owner) {
@@ -46,7 +42,7 @@ impl Correlator {
             }
             let record = Record { old: tcp_state::FIN_WAIT2, new: tcp_state::CLOSE, ..*record };
             state.closing = Some(Box::new(Closing { record }));
-            self.closing.push_back((record.mono_ns + LAST_WORDS_NS, id));
+            self.schedule.await_last_words(record.mono_ns, id);
         }
     }
 
@@ -85,7 +81,7 @@ impl Correlator {
                     fins::learn_from_state(state, record);
                 }
                 state.closing = Some(Box::new(Closing { record: *record }));
-                self.closing.push_back((record.mono_ns + LAST_WORDS_NS, id));
+                self.schedule.await_last_words(record.mono_ns, id);
             }
             _ => fins::learn_from_transition(state, record, hz),
         }
@@ -117,32 +113,65 @@ impl Correlator {
     /// Records were lost up to now: flows may have ended without our knowing.
     pub fn records_were_lost(&mut self, now_ns: u64) {
         self.doubtful_ns = Some(now_ns);
+        if let Some(watch) = &mut self.watch {
+            watch.explained();
+        }
+        self.schedule.sweep_after(now_ns);
     }
 
     /// Lets time pass: flows whose last words have been waited for are done.
     pub fn advance(&mut self, now_ns: u64, events: &mut Vec<Event>) {
-        while let Some(&(until_ns, id)) = self.closing.front() {
-            if until_ns > now_ns {
-                break;
-            }
-            self.closing.pop_front();
-            // A later end of the same socket has a time of its own.
-            let due = |closing: &Closing| closing.record.mono_ns + LAST_WORDS_NS <= until_ns;
-            if self.flows.get_mut(id).is_some_and(|state| state.closing.as_deref().is_some_and(due)) {
-                self.bury(id, events);
+        while let Some(due) = self.schedule.take_due(now_ns) {
+            match due {
+                Due::LastWords(until_ns, id) => {
+                    // A later end of the same socket has a time of its own.
+                    let due =
+                        |closing: &Closing| closing.record.mono_ns.saturating_add(LAST_WORDS_NS) <= until_ns;
+                    if self.flows.get_mut(id).is_some_and(|state| state.closing.as_deref().is_some_and(due)) {
+                        self.bury(id, events);
+                    }
+                }
+                Due::RequestOver(over_ns, id) => self.request_is_over(id, over_ns, events),
+                Due::Sweep(at_ns) => self.sweep(at_ns),
             }
         }
-        if now_ns >= self.next_sweep_ns {
-            self.next_sweep_ns = now_ns + SWEEP_PERIOD_NS;
-            self.sweep(now_ns, events);
+    }
+
+    /// A recording says that this flow's end at `closed_ns` was told at this point: that by now the live trace had
+    /// waited long enough for its last words. If it is waiting, it is told here, too.
+    pub fn end_was_told(&mut self, id: FlowId, closed_ns: u64, events: &mut Vec<Event>) {
+        let Some(state) = self.flows.get_mut(id) else { return };
+        match &state.closing {
+            Some(closing) if closing.record.mono_ns == closed_ns => self.bury(id, events),
+            None if state.request_over_ns == Some(closed_ns) => {
+                self.schedule.request_ended(id, Some(closed_ns));
+                self.request_is_over(id, closed_ns, events);
+            }
+            _ => {}
         }
     }
 
     /// Forgets flows that are gone without a word.
-    fn sweep(&mut self, now_ns: u64, events: &mut Vec<Event>) {
-        self.expire_requests(now_ns, events);
+    fn sweep(&mut self, now_ns: u64) {
         let doubtful_ns = self.doubtful_ns;
-        self.flows.retain(|state| !expiry::is_gone(state, now_ns, doubtful_ns));
+        let mut forgot = false;
+        let mut next_ns = None;
+        self.flows.retain(|state| match expiry::gone_after_ns(state, doubtful_ns) {
+            Some(after_ns) if after_ns < now_ns => {
+                forgot |= state.last_total_retrans > 0;
+                false
+            }
+            after_ns => {
+                next_ns = next_ns.into_iter().chain(after_ns).min();
+                true
+            }
+        });
+        if let Some(watch) = self.watch.as_mut().filter(|_| forgot) {
+            watch.forgot_flows(now_ns);
+        }
+        if let Some(next_ns) = next_ns {
+            self.schedule.sweep_after(next_ns);
+        }
     }
 
     /// The trace ends: nothing more will be heard.

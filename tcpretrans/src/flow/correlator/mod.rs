@@ -3,11 +3,10 @@
 mod endings;
 mod fins;
 mod requests;
+mod schedule;
+mod unseen;
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
@@ -18,9 +17,12 @@ use super::{
     state::FlowState,
     table::FlowTable,
     thresholds,
+    unseen::Watch,
 };
+use schedule::Schedule;
+
 use crate::deadline::{self, Kernel, TimerView};
-use crate::event::{Event, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
+use crate::event::{Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
 
 /// Flows that are remembered at the same time by default.
 pub const DEFAULT_MAX_FLOWS: usize = 131_072;
@@ -48,33 +50,25 @@ impl Config {
     }
 }
 
-/// Turns records into events. Pure: the same records give the same events.
+/// Turns records into events. Pure: the same records give the same events, in the same order, however often it is
+/// told in between that time has passed.
 #[derive(Debug)]
 pub struct Correlator {
     config: Config,
     flows: FlowTable,
-    /// Flows that are closed and waiting for last words, oldest first: `(give up waiting at, id)`.
-    closing: VecDeque<(u64, FlowId)>,
-    /// Connection requests among the flows.
-    requests: HashSet<FlowId>,
+    /// What happens as time passes.
+    schedule: Schedule,
     /// Up to then records were lost, mono ns.
     doubtful_ns: Option<u64>,
-    /// When to look next for flows that are gone without a word, mono ns.
-    next_sweep_ns: u64,
+    /// Looks for retransmissions that made no record.
+    watch: Option<Watch>,
 }
 
 impl Correlator {
     /// A correlator that has seen nothing yet.
     pub fn new(config: Config) -> Correlator {
         let flows = FlowTable::with_capacity(config.max_flows);
-        Correlator {
-            config,
-            flows,
-            closing: VecDeque::new(),
-            requests: HashSet::new(),
-            doubtful_ns: None,
-            next_sweep_ns: 0,
-        }
+        Correlator { config, flows, schedule: Schedule::default(), doubtful_ns: None, watch: None }
     }
 
     /// How many flows are remembered.
@@ -90,6 +84,11 @@ impl Correlator {
         }
         let id = identity::flow_id(kind, record);
         self.bury_before(kind, id, events);
+        let gap = self.gap_before(kind, id, record);
+        if let Some(state) = self.flows.get_mut(id) {
+            learn_owner(state, owner);
+        }
+        self.schedule.sweep_after(record.mono_ns);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
@@ -102,6 +101,9 @@ impl Correlator {
             Kind::Destroy => self.destroy(id, record, events),
             Kind::Seed => self.seed(id, record, owner, events),
             Kind::ErrorReport | Kind::Calibrate => {}
+        }
+        if let Some((gap, flow)) = gap {
+            self.hold(gap, record, id, flow);
         }
     }
 
@@ -133,12 +135,7 @@ impl Correlator {
     fn flow_state(&mut self, id: FlowId, record: &Record, owner: &Owner) -> &mut FlowState {
         let state =
             self.flows.entry(id, || FlowState::new(Arc::new(identity::flow(id, record, owner)), record));
-        let known = &state.flow;
-        let learned =
-            known.pid.is_none() && owner.pid.is_some() || known.cgroup.is_none() && owner.cgroup.is_some();
-        if learned {
-            state.flow = Arc::new(identity::flow(id, record, owner));
-        }
+        learn_owner(state, owner);
         state.last_ns = record.mono_ns;
         state.sk = record.sk;
         if record.sock.skc_state != tcp_state::LISTEN {
@@ -280,10 +277,33 @@ impl Correlator {
     pub fn report_evictions(&mut self, now_ns: u64, events: &mut Vec<Event>) {
         let records = self.flows.take_evicted();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Map };
+            if let Some(watch) = &mut self.watch {
+                watch.forgot_flows(now_ns);
+            }
+            let lost = Lost::counted(records, LostWhere::Map);
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
     }
+}
+
+/// What was unknown of the flow's owner and is known now. What was known stays. Before anything is told of a record:
+/// a recording then has the owner wherever the live trace had it.
+fn learn_owner(state: &mut FlowState, owner: &Owner) {
+    let known = &state.flow;
+    let pid_is_new = known.pid.is_none() && owner.pid.is_some();
+    let cgroup_is_new = known.cgroup.is_none() && owner.cgroup.is_some();
+    if !pid_is_new && !cgroup_is_new {
+        return;
+    }
+    let mut flow = Flow::clone(known);
+    if pid_is_new {
+        flow.pid = owner.pid;
+        flow.comm = owner.comm.clone();
+    }
+    if cgroup_is_new {
+        flow.cgroup = owner.cgroup.clone();
+    }
+    state.flow = Arc::new(flow);
 }
 
 /// Ends an episode whose data turns out to be acknowledged. Where the kernel announces changes of the congestion

@@ -16,50 +16,38 @@ impl Correlator {
     pub(super) fn request_lives(&mut self, id: FlowId, record: &Record) {
         let over_ns = of_request::over_ns(record, self.config.hz);
         if let Some(state) = self.flows.get_mut(id) {
-            state.request_over_ns = Some(over_ns);
-            self.requests.insert(id);
+            let before_ns = state.request_over_ns.replace(over_ns);
+            self.schedule.request_lives(id, over_ns, before_ns);
         }
     }
 
     /// The listener (`record` is of its CLOSE) takes its requests with it.
     pub(super) fn listener_closed(&mut self, record: &Record, events: &mut Vec<Event>) {
         let flows = &mut self.flows;
-        let mut orphaned = Vec::new();
-        self.requests.retain(|&id| match flows.get_mut(id) {
-            Some(state) if state.sk == record.sk => {
-                orphaned.push(id);
-                false
-            }
-            // Evicted meanwhile, or another listener's.
-            other => other.is_some(),
-        });
-        // A set has no order; recordings shall have one.
+        let is_its = |id: &FlowId| flows.get_mut(*id).is_some_and(|state| state.sk == record.sk);
+        let mut orphaned: Vec<FlowId> = self.schedule.requests().filter(is_its).collect();
         orphaned.sort_unstable();
         for id in orphaned {
             if let Some(state) = self.flows.remove(id) {
+                self.schedule.request_ended(id, state.request_over_ns);
                 let closed = of_request::listener_closed(&state, record);
                 push_closed(events, record.mono_ns, &state.flow, closed);
             }
         }
     }
 
-    /// Requests that have ended by now, one way or another.
-    pub(super) fn expire_requests(&mut self, now_ns: u64, events: &mut Vec<Event>) {
-        let flows = &mut self.flows;
-        let mut over = Vec::new();
-        self.requests.retain(|&id| match flows.get_mut(id).map(|state| state.request_over_ns) {
-            Some(Some(over_ns)) if over_ns < now_ns => {
-                over.push((over_ns, id));
-                false
-            }
-            other => other.is_some(),
-        });
-        over.sort_unstable();
-        for (over_ns, id) in over {
-            if let Some(state) = self.flows.remove(id) {
-                let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
-                push_closed(events, over_ns, &state.flow, of_request::expired(&state, silent_ms));
-            }
+    /// A request has ended by now, one way or another.
+    pub(super) fn request_is_over(&mut self, id: FlowId, over_ns: u64, events: &mut Vec<Event>) {
+        // Forgotten for lack of room, it may have been met again.
+        if self.flows.get_mut(id).is_none_or(|state| state.request_over_ns != Some(over_ns)) {
+            return;
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.forgot_requests(over_ns);
+        }
+        if let Some(state) = self.flows.remove(id) {
+            let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
+            push_closed(events, over_ns, &state.flow, of_request::expired(&state, silent_ms));
         }
     }
 
@@ -67,8 +55,9 @@ impl Correlator {
     pub(super) fn established(&mut self, id: FlowId, ends: Ends, record: &Record, events: &mut Vec<Event>) {
         // The request's SYN-ACKs are the child's past.
         let request_id = identity::request_id(ends);
-        self.requests.remove(&request_id);
-        if let Some(mut request) = self.flows.remove(request_id)
+        let request = self.flows.remove(request_id);
+        self.schedule.request_ended(request_id, request.as_ref().and_then(|request| request.request_over_ns));
+        if let Some(mut request) = request
             && let Some(state) = self.flows.get_mut(id)
         {
             state.episodes += request.episodes;

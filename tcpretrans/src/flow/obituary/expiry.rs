@@ -9,16 +9,16 @@ const RESET_ONLY_NS: u64 = 1_000_000_000;
 /// RTO and more: one that still retransmits has been heard of by then.
 const DOUBTFUL_NS: u64 = 600_000_000_000;
 
-/// Is the flow gone? `doubtful_ns`: up to then records were lost, mono ns.
-pub fn is_gone(state: &FlowState, now_ns: u64, doubtful_ns: Option<u64>) -> bool {
+/// After when the flow is gone unless something is heard of it, mono ns; `None`: it is not to be forgotten.
+/// `doubtful_ns`: up to then records were lost.
+pub fn gone_after_ns(state: &FlowState, doubtful_ns: Option<u64>) -> Option<u64> {
     if state.closing.is_some() {
-        return false;
+        return None;
     }
-    let silent_ns = now_ns.saturating_sub(state.last_ns);
     let had_trouble = state.episodes > 0 || state.last_total_retrans > 0;
-    if !had_trouble && silent_ns > RESET_ONLY_NS {
-        return true;
+    if !had_trouble {
+        return Some(state.last_ns.saturating_add(RESET_ONLY_NS));
     }
     let doubtful = doubtful_ns.is_some_and(|lost_ns| state.last_ns <= lost_ns);
-    doubtful && state.request_over_ns.is_none() && silent_ns > DOUBTFUL_NS
+    (doubtful && state.request_over_ns.is_none()).then(|| state.last_ns.saturating_add(DOUBTFUL_NS))
 }

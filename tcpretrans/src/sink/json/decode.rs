@@ -7,8 +7,9 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{
     kernel_object::{BadField, baseline},
     schema::{
-        ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine, LostLine,
-        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        AccountTotals, ClosedLine, Common, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine,
+        LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        TimeoutTotals,
     },
     timestamp::Timestamp,
     tracepoint,
@@ -17,7 +18,8 @@ use crate::{
     event::{
         Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
         LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold,
-        ThresholdName, What, Who, run::TypeTotal,
+        ThresholdName, Unseen, What, Who,
+        run::{Account, Timeouts, TypeTotal},
     },
     sink::{clock::Clock, errno, signal, state_name},
 };
@@ -49,6 +51,56 @@ pub enum DecodeError {
     Kernel(#[from] BadField),
 }
 
+/// How much of a line is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All: the record that the event was made of is there again.
+    Whole,
+    /// All but `kernel`, which is most of a line: the record has only what the event's own fields say of it.
+    WithoutKernel,
+}
+
+/// A line understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    /// What it tells of.
+    pub event: Event,
+    /// The clock by which it was written.
+    pub clock: Clock,
+}
+
+/// Reads lines. Remembers what many of them share.
+#[derive(Debug)]
+pub struct Decoder {
+    detail: Detail,
+}
+
+impl Decoder {
+    /// Reads lines in this detail.
+    pub fn new(detail: Detail) -> Decoder {
+        Decoder { detail }
+    }
+
+    /// Reads one line; the newline may be there or not.
+    ///
+    /// # Errors
+    /// [`DecodeError`] says what is wrong with it; never panics, whatever the line is.
+    pub fn decode(&mut self, line: &[u8]) -> Result<Decoded, DecodeError> {
+        let common: Common<'_> = serde_json::from_slice(line)?;
+        let clock = Clock { wall_minus_mono_ns: wall_minus_mono_ns(common.ts.wall_ns, common.mono_ns) };
+        let mut event = decode(line)?;
+        if self.detail == Detail::WithoutKernel {
+            let base = baseline(&event);
+            match &mut event.what {
+                What::Retransmit(retransmit) => retransmit.record = base,
+                What::Observation(observation) => observation.record = base,
+                _ => {}
+            }
+        }
+        Ok(Decoded { event, clock })
+    }
+}
+
 /// Reads one line; the newline may be there or not.
 ///
 /// # Errors
@@ -56,10 +108,7 @@ pub enum DecodeError {
 pub fn decode(line: &[u8]) -> Result<Event, DecodeError> {
     let common: Common<'_> = serde_json::from_slice(line)?;
     let mono_ns = common.mono_ns;
-    // Both clocks stand in the line, so it can be read without its neighbours.
-    let offset = i128::from(common.ts.wall_ns) - i128::from(mono_ns);
-    let wall_minus_mono_ns = offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-    let clock = Clock { wall_minus_mono_ns };
+    let clock = Clock { wall_minus_mono_ns: wall_minus_mono_ns(common.ts.wall_ns, mono_ns) };
     let (flow, what) = match common.event.as_ref() {
         "start" => (None, start(serde_json::from_slice(line)?)?),
         "retransmit" => retransmit(serde_json::from_slice(line)?, mono_ns, clock)?,
@@ -68,14 +117,20 @@ pub fn decode(line: &[u8]) -> Result<Event, DecodeError> {
         "recovered" => recovered(serde_json::from_slice(line)?)?,
         "closed" => closed(serde_json::from_slice(line)?, clock)?,
         "observation" => observation(serde_json::from_slice(line)?, mono_ns)?,
-        "lost" => (None, lost(serde_json::from_slice(line)?)?),
+        "lost" => lost(serde_json::from_slice(line)?)?,
         "end" => (None, end(serde_json::from_slice(line)?)?),
         other => return Err(DecodeError::UnknownEvent(other.to_owned())),
     };
     Ok(Event { mono_ns, flow, what })
 }
 
-type Decoded = Result<(Option<Arc<Flow>>, What), DecodeError>;
+/// Both clocks stand in the line, so it can be read without its neighbours.
+fn wall_minus_mono_ns(wall_ns: i64, mono_ns: u64) -> i64 {
+    let offset = i128::from(wall_ns) - i128::from(mono_ns);
+    offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+type FlowAndWhat = Result<(Option<Arc<Flow>>, What), DecodeError>;
 
 /// The one of `all` that is called so.
 fn named<T: Copy>(
@@ -156,10 +211,13 @@ fn start(line: StartLine<'_>) -> Result<What, DecodeError> {
         clock_ns: line.clock,
         features: line.features.into_iter().map(|(name, has)| (name.into_owned().into(), has)).collect(),
         reset_reasons: line.reset_reasons.into_owned(),
+        warn_at_percent: line.warn_at_percent,
+        all_closes: line.all_closes,
+        part: line.part,
     })))
 }
 
-fn retransmit(line: RetransmitLine<'_>, mono_ns: u64, clock: Clock) -> Decoded {
+fn retransmit(line: RetransmitLine<'_>, mono_ns: u64, clock: Clock) -> FlowAndWhat {
     let retransmit = Retransmit {
         ty: retransmit_type(&line.ty)?,
         certain: line.certain,
@@ -191,7 +249,7 @@ fn retransmit(line: RetransmitLine<'_>, mono_ns: u64, clock: Clock) -> Decoded {
     Ok((event.flow, event.what))
 }
 
-fn threshold(line: ThresholdLine<'_>, clock: Clock) -> Decoded {
+fn threshold(line: ThresholdLine<'_>, clock: Clock) -> FlowAndWhat {
     let threshold = Threshold {
         name: named("threshold", &ThresholdName::ALL, ThresholdName::name, &line.name)?,
         deadline: deadline(line.deadline, clock)?,
@@ -200,7 +258,7 @@ fn threshold(line: ThresholdLine<'_>, clock: Clock) -> Decoded {
     Ok((flow(line.flow)?, What::Threshold(threshold)))
 }
 
-fn recovered(line: RecoveredLine<'_>) -> Decoded {
+fn recovered(line: RecoveredLine<'_>) -> FlowAndWhat {
     let recovered = Recovered {
         duration_ms: line.duration_ms,
         retransmissions: line.retransmissions,
@@ -227,7 +285,7 @@ fn hung_up(object: HungUpObject<'_>, clock: Clock) -> Result<HungUp, DecodeError
     })
 }
 
-fn closed(line: ClosedLine<'_>, clock: Clock) -> Decoded {
+fn closed(line: ClosedLine<'_>, clock: Clock) -> FlowAndWhat {
     let until = line.hung_up.as_ref().and_then(|hung_up| hung_up.would_have_tried_until);
     let mut closed = Closed {
         cause: cause(&line.cause)?,
@@ -252,7 +310,7 @@ fn closed(line: ClosedLine<'_>, clock: Clock) -> Decoded {
     Ok((flow(line.flow)?, What::Closed(Box::new(closed))))
 }
 
-fn in_backoff(line: InBackoffLine<'_>, clock: Clock) -> Decoded {
+fn in_backoff(line: InBackoffLine<'_>, clock: Clock) -> FlowAndWhat {
     let in_backoff = InBackoff {
         state: known("state", &line.state, state_name::number(&line.state))?,
         retransmits: line.retransmits,
@@ -267,7 +325,7 @@ fn in_backoff(line: InBackoffLine<'_>, clock: Clock) -> Decoded {
     Ok((flow(line.flow)?, What::InBackoff(Box::new(in_backoff))))
 }
 
-fn observation(line: ObservationLine<'_>, mono_ns: u64) -> Decoded {
+fn observation(line: ObservationLine<'_>, mono_ns: u64) -> FlowAndWhat {
     let kind = named("tracepoint", &Kind::ALL, tracepoint::name, &line.tracepoint)?;
     let observation = Observation { kind, record: Record::default() };
     let mut event = Event { mono_ns, flow: flow(line.flow)?, what: What::Observation(Box::new(observation)) };
@@ -279,8 +337,10 @@ fn observation(line: ObservationLine<'_>, mono_ns: u64) -> Decoded {
     Ok((event.flow, event.what))
 }
 
-fn lost(line: LostLine<'_>) -> Result<What, DecodeError> {
-    Ok(What::Lost(Lost { records: line.records, place: place(&line.place)? }))
+fn lost(line: LostLine<'_>) -> Result<(Option<Arc<Flow>>, What), DecodeError> {
+    let unseen = line.segs.map(|segs| Unseen { segs, maybe_failed: line.maybe_failed.unwrap_or(false) });
+    let lost = Lost { records: line.records, place: place(&line.place)?, unseen };
+    Ok((flow(line.flow)?, What::Lost(lost)))
 }
 
 fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
@@ -293,11 +353,20 @@ fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
             failed,
             segs: of(&line.segs, name),
             bytes: of(&line.bytes, name),
+            failed_segs: of(&line.failed_segs, name),
         };
         retransmits.insert(retransmit_type(name)?, total);
     }
     let closed = line.events.closed.iter().map(|(name, &count)| Ok((cause(name)?, count)));
     let lost = line.lost.iter().map(|(name, &count)| Ok((place(name)?, count)));
+    let errors =
+        line.errors.iter().map(|(name, &count)| Ok((known("error", name, errno::send_error(name))?, count)));
+    let TimeoutTotals { retransmitted, synack, gave_up } = line.timeouts;
+    // In the order of the kinds, which is that of the wire.
+    let records = Kind::ALL.into_iter().filter_map(|kind| {
+        let &AccountTotals { sent, received, ring } = line.records.get(tracepoint::name(kind))?;
+        Some((kind, Account { sent, received, ring }))
+    });
     Ok(What::End(Box::new(End {
         duration_ms: line.duration_ms,
         retransmits,
@@ -305,6 +374,10 @@ fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
         recovered: line.events.recovered,
         closed: closed.collect::<Result<_, DecodeError>>()?,
         lost: lost.collect::<Result<_, DecodeError>>()?,
+        unseen_segs: line.unseen_segs,
+        errors: errors.collect::<Result<_, DecodeError>>()?,
+        timeouts: Timeouts { retransmitted, synack, gave_up },
+        records: records.collect(),
         records_sent: line.records_sent,
         records_received: line.records_received,
         flows_left: line.flows_left,

@@ -8,14 +8,15 @@ use tcpretrans_ebpf::Record;
 use super::{
     kernel_object::{self, baseline},
     schema::{
-        ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject, InBackoffLine, LostLine,
-        ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+        AccountTotals, ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject,
+        InBackoffLine, LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text,
+        ThresholdLine, TimeoutTotals,
     },
     timestamp::Timestamp,
     tracepoint,
 };
 use crate::{
-    event::{Closed, Deadline, End, Event, Flow, FlowId, HungUp, Retransmit, Start, What},
+    event::{Closed, Deadline, End, Event, Flow, FlowId, HungUp, Retransmit, Start, What, run::Account},
     sink::{clock::Clock, errno, signal, state_name},
 };
 
@@ -152,8 +153,11 @@ impl Encoder<'_> {
                 ts,
                 mono_ns,
                 event: "lost".into(),
+                flow,
                 records: lost.records,
                 place: lost.place.name().into(),
+                segs: lost.unseen.map(|unseen| unseen.segs),
+                maybe_failed: lost.unseen.map(|unseen| unseen.maybe_failed),
             }),
             What::End(end) => self.end(end),
         }
@@ -219,6 +223,9 @@ impl Encoder<'_> {
             clock: start.clock_ns,
             features: start.features.iter().map(|(name, has)| (Text::Borrowed(&**name), *has)).collect(),
             reset_reasons: Cow::Borrowed(&start.reset_reasons),
+            warn_at_percent: start.warn_at_percent,
+            all_closes: start.all_closes,
+            part: start.part,
         };
         self.write(&line)
     }
@@ -299,10 +306,30 @@ impl Encoder<'_> {
             segs: by_type(|total| total.segs),
             bytes: by_type(|total| total.bytes),
             failed: by_type(|total| total.failed),
+            failed_segs: by_type(|total| total.failed_segs),
+            errors: end
+                .errors
+                .iter()
+                .map(|(&error, &count)| (errno::send_error_name(error), count))
+                .collect(),
+            timeouts: TimeoutTotals {
+                retransmitted: end.timeouts.retransmitted,
+                synack: end.timeouts.synack,
+                gave_up: end.timeouts.gave_up,
+            },
             lost: end.lost.iter().map(|(place, count)| (place.name().into(), *count)).collect(),
+            unseen_segs: end.unseen_segs,
             duration_ms: end.duration_ms,
             records_sent: end.records_sent,
             records_received: end.records_received,
+            records: end
+                .records
+                .iter()
+                .map(|(kind, account)| {
+                    let Account { sent, received, ring } = *account;
+                    (tracepoint::name(*kind).into(), AccountTotals { sent, received, ring })
+                })
+                .collect(),
             flows_left: end.flows_left,
         };
         self.write(&line)

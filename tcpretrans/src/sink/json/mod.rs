@@ -11,7 +11,7 @@ mod tracepoint;
 #[cfg(test)]
 mod round_trip;
 
-pub use decode::{DecodeError, decode};
+pub use decode::{DecodeError, Decoded, Decoder, Detail, decode};
 pub use encode::encode;
 pub use lines::JsonSink;
 pub use timestamp::Timestamp;

@@ -14,7 +14,8 @@ use crate::{
     event::{
         Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
         LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, SendError, Start,
-        Threshold, ThresholdName, What, Who, run::TypeTotal,
+        Threshold, ThresholdName, Unseen, What, Who,
+        run::{Account, Timeouts, TypeTotal},
     },
     sink::{Clock, sample_events},
 };
@@ -215,8 +216,9 @@ fn own_event() -> impl Strategy<Value = What> {
         any::<i64>(),
         btree_map(any::<String>(), any::<bool>(), 0..3),
         btree_map(any::<u32>(), any::<String>(), 0..3),
+        any::<(Option<u8>, Option<bool>, Option<u32>)>(),
     )
-        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons)| {
+        .prop_map(|(texts, hz, command, filters, clock_ns, features, reset_reasons, settings)| {
             let [version, kernel] = texts;
             let features = features.into_iter().map(|(name, has)| (name.into(), has)).collect();
             What::Start(Box::new(Start {
@@ -228,17 +230,29 @@ fn own_event() -> impl Strategy<Value = What> {
                 clock_ns,
                 features,
                 reset_reasons,
+                warn_at_percent: settings.0,
+                all_closes: settings.1,
+                part: settings.2,
             }))
         });
-    let total = (0..1_u64 << 60, 0..1_u64 << 60, any::<u64>(), any::<u64>())
-        .prop_map(|(sent, failed, segs, bytes)| TypeTotal { sent, failed, segs, bytes });
+    let total = (0..1_u64 << 60, 0..1_u64 << 60, any::<[u64; 3]>()).prop_map(
+        |(sent, failed, [segs, bytes, failed_segs])| TypeTotal { sent, failed, segs, bytes, failed_segs },
+    );
+    let error = prop_oneof![Just(SendError::QueueDrop), (1..134).prop_map(SendError::Errno)];
+    let accounts = any::<[[u64; 3]; 3]>().prop_map(|counts| {
+        let kinds = [Kind::Retransmit, Kind::State, Kind::Seed];
+        let account = |[sent, received, ring]: [u64; 3]| Account { sent, received, ring };
+        kinds.into_iter().zip(counts.map(account)).collect::<Vec<_>>()
+    });
     let end = (
-        any::<[u64; 6]>(),
+        any::<[u64; 10]>(),
         btree_map(select(&RetransmitType::ALL[..]), total, 0..5),
         btree_map(select(&Cause::ALL[..]), any::<u64>(), 0..5),
         btree_map(select(&LostWhere::ALL[..]), any::<u64>(), 0..5),
+        btree_map(error, any::<u64>(), 0..5),
+        accounts,
     )
-        .prop_map(|(counts, retransmits, closed, lost)| {
+        .prop_map(|(counts, retransmits, closed, lost, errors, records)| {
             What::End(Box::new(End {
                 duration_ms: counts[0],
                 thresholds: counts[1],
@@ -246,13 +260,20 @@ fn own_event() -> impl Strategy<Value = What> {
                 records_sent: counts[3],
                 records_received: counts[4],
                 flows_left: counts[5],
+                unseen_segs: counts[6],
+                timeouts: Timeouts { retransmitted: counts[7], synack: counts[8], gave_up: counts[9] },
+                errors,
+                records,
                 retransmits,
                 closed,
                 lost,
             }))
         });
-    let lost = (any::<u64>(), select(&LostWhere::ALL[..]))
-        .prop_map(|(records, place)| What::Lost(Lost { records, place }));
+    let unseen = option::of((any::<u64>(), any::<bool>()));
+    let lost = (any::<u64>(), select(&LostWhere::ALL[..]), unseen).prop_map(|(records, place, unseen)| {
+        let unseen = unseen.map(|(segs, maybe_failed)| Unseen { segs, maybe_failed });
+        What::Lost(Lost { records, place, unseen })
+    });
     prop_oneof![start, end, lost]
 }
 
@@ -333,7 +354,11 @@ fn the_lines_have_the_documented_fields_in_their_order() {
     let expect = |kind: &str, names: &str| {
         assert_eq!(fields[kind], names.split_whitespace().collect::<Vec<_>>(), "{kind}");
     };
-    expect("start", "ts mono_ns event schema version kernel hz command filters clock features reset_reasons");
+    expect(
+        "start",
+        "ts mono_ns event schema version kernel hz command filters clock features reset_reasons \
+         warn_at_percent all_closes part",
+    );
     expect(
         "retransmit",
         "ts mono_ns event flow type certain state segs bytes seq err retransmits backoff rto_ms next_rto_ms \
@@ -350,7 +375,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
          lifetime_ms silent_ms predicted_at hung_up killed_by note",
     );
     expect("observation", "ts mono_ns event flow tracepoint kernel");
-    expect("lost", "ts mono_ns event records where");
+    expect("lost", "ts mono_ns event flow records where segs maybe_failed");
 }
 
 #[test]

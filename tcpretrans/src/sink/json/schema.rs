@@ -82,6 +82,12 @@ pub struct StartLine<'a> {
     pub features: BTreeMap<Text<'a>, bool>,
     #[serde(default)]
     pub reset_reasons: Cow<'a, BTreeMap<u32, String>>,
+    #[serde(default)]
+    pub warn_at_percent: Option<u8>,
+    #[serde(default)]
+    pub all_closes: Option<bool>,
+    #[serde(default)]
+    pub part: Option<u32>,
 }
 
 /// `retransmit`
@@ -247,9 +253,33 @@ pub struct LostLine<'a> {
     pub mono_ns: u64,
     #[serde(borrow)]
     pub event: Text<'a>,
+    #[serde(default)]
+    pub flow: Option<FlowObject<'a>>,
     pub records: u64,
     #[serde(borrow, rename = "where")]
     pub place: Text<'a>,
+    #[serde(default)]
+    pub segs: Option<u64>,
+    #[serde(default)]
+    pub maybe_failed: Option<bool>,
+}
+
+/// `timeouts` of `end`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "see crate::event::run::Timeouts")]
+pub struct TimeoutTotals {
+    pub retransmitted: u64,
+    pub synack: u64,
+    pub gave_up: u64,
+}
+
+/// One of `records` of `end`
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "see crate::event::run::Account")]
+pub struct AccountTotals {
+    pub sent: u64,
+    pub received: u64,
+    pub ring: u64,
 }
 
 /// `events` of `end`
@@ -283,14 +313,29 @@ pub struct EndLine<'a> {
     pub bytes: BTreeMap<Text<'a>, u64>,
     /// Attempts that were not sent, by type.
     pub failed: BTreeMap<Text<'a>, u64>,
+    /// Segments in those of them that the kernel counted as retransmitted, by type.
+    #[serde(default)]
+    pub failed_segs: BTreeMap<Text<'a>, u64>,
+    /// Attempts that were not sent, by error.
+    #[serde(default)]
+    pub errors: BTreeMap<Text<'a>, u64>,
+    /// Retransmission timers that expired.
+    #[serde(default)]
+    pub timeouts: TimeoutTotals,
     /// Records lost, by place.
     pub lost: BTreeMap<Text<'a>, u64>,
+    /// Segments retransmitted unseen.
+    #[serde(default)]
+    pub unseen_segs: u64,
     /// Length of the trace.
     pub duration_ms: u64,
     /// Records that the kernel side submitted.
     pub records_sent: u64,
     /// Records that were read.
     pub records_received: u64,
+    /// Records by tracepoint.
+    #[serde(default)]
+    pub records: BTreeMap<Text<'a>, AccountTotals>,
     /// Flows still remembered.
     #[serde(default)]
     pub flows_left: u64,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::{
         Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit, Threshold,
-        ThresholdName, What,
+        ThresholdName, Unseen, What,
     },
     sink::{Clock, errno},
 };
@@ -169,8 +169,21 @@ fn of_lost(lost: Lost) -> String {
         LostWhere::Recursion => "the kernel skipped a program that was already running on that CPU",
         LostWhere::Map => "a table of flows was full",
         LostWhere::Output => "the output could not be written",
+        LostWhere::Unseen => return of_unseen(lost),
     };
     format!("{}: {why}", counted(lost.records, "record", "records"))
+}
+
+fn of_unseen(lost: Lost) -> String {
+    let unseen = lost.unseen.unwrap_or(Unseen { segs: 0, maybe_failed: false });
+    let what = if unseen.maybe_failed { "sent or failed locally" } else { "sent" };
+    match unseen.segs {
+        0 => format!("{} unseen", counted(lost.records, "timeout", "timeouts")),
+        segs => format!(
+            "{} {what} unseen: only the socket's own count tells",
+            counted(segs, "segment", "segments")
+        ),
+    }
 }
 
 fn of_end(end: &End) -> String {

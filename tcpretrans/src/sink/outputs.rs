@@ -1,23 +1,53 @@
-//! The end of the pipe: gate, totals, sinks.
+//! The end of the pipe, of a live trace as of a replay: gate, totals, sinks.
 
+use anyhow::Context;
+
+use super::{Clock, JsonSink, LogFile, Rotation, Sink, SinkError, Stream, TableSink, Totals};
 use crate::{
+    cli::{args::Format, config::OutputConfig},
     event::{Event, LostWhere, What, run::Lost},
     filter::gate::Gate,
-    sink::{Clock, Sink, SinkError, Totals},
 };
 
+/// Opens everything that events go to.
+///
+/// # Errors
+/// What cannot be opened.
+pub fn open(config: &OutputConfig) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    match config.stdout {
+        Some(Format::Table) => {
+            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
+        }
+        Some(Format::Json) => {
+            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
+            sinks.push(Box::new(JsonSink::new(stdout)));
+        }
+        None => {}
+    }
+    if let Some(log) = &config.log {
+        let rotation =
+            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
+        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
+    }
+    Ok(sinks)
+}
+
 /// Hands events to the sinks and counts them.
-pub struct Output {
+pub struct Outputs {
     gate: Gate,
     sinks: Vec<Box<dyn Sink>>,
+    /// Of the trace that is on.
     totals: Totals,
+    /// Of those that have ended.
+    ended: Totals,
     /// Flow events that may still be printed.
     left: Option<u64>,
 }
 
-impl std::fmt::Debug for Output {
+impl std::fmt::Debug for Outputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Output({} sinks)", self.sinks.len())
+        write!(f, "Outputs({} sinks)", self.sinks.len())
     }
 }
 
@@ -30,16 +60,19 @@ pub enum Go {
     Enough,
 }
 
-impl Output {
+impl Outputs {
     /// Writes to `sinks` what passes the gate; at most `count` flow events.
-    pub fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Output {
-        Output { gate, sinks, totals: Totals::default(), left: count }
+    pub fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Outputs {
+        Outputs { gate, sinks, totals: Totals::default(), ended: Totals::default(), left: count }
     }
 
     /// Writes events and empties the list.
     pub fn write(&mut self, events: &mut Vec<Event>, clock: &Clock) -> Go {
         let mut go = Go::On;
         for event in events.drain(..) {
+            if matches!(event.what, What::Start(_)) {
+                self.gate.forget();
+            }
             if !self.gate.passes(&event) {
                 continue;
             }
@@ -68,7 +101,7 @@ impl Output {
         let mut go = self.each(|sink| sink.flush());
         let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Output };
+            let lost = Lost::counted(records, LostWhere::Output);
             let mut events = vec![Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) }];
             if self.write(&mut events, clock) == Go::Enough {
                 go = Go::Enough;
@@ -77,20 +110,26 @@ impl Output {
         go
     }
 
-    /// The last event, then everything out.
-    pub fn finish(mut self, end: impl FnOnce(Totals) -> Event, clock: &Clock) -> Totals {
+    /// The last event of a trace, and everything out.
+    pub fn end(&mut self, end: impl FnOnce(Totals) -> Event, clock: &Clock) {
         // What an output cannot write now is lost for good, and `end` has to count it.
         self.each(|sink| sink.finish());
         let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
         if records > 0 {
-            let lost = Lost { records, place: LostWhere::Output };
-            self.totals.count(&Event { mono_ns: 0, flow: None, what: What::Lost(lost) });
+            self.totals.lose(LostWhere::Output, records);
         }
-        let totals = self.totals.clone();
-        let end = end(totals.clone());
+        let totals = std::mem::take(&mut self.totals);
+        self.ended.add(&totals);
+        let end = end(totals);
         self.each(|sink| sink.write(&end, clock));
         self.each(|sink| sink.finish());
-        totals
+    }
+
+    /// Everything out; what was printed in all.
+    pub fn finish(mut self) -> Totals {
+        self.each(|sink| sink.finish());
+        self.ended.add(&self.totals);
+        self.ended
     }
 
     /// Does something with every sink; those whose reader has gone are dropped.

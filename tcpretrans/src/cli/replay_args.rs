@@ -1,0 +1,113 @@
+//! `tcpretrans replay`: its options, and what they mean.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{
+    args::{FilterArgs, OutputArgs},
+    config::{self, OutputConfig},
+    selection::{self, Source},
+    usage::UsageError,
+};
+use crate::{filter::Filter, recording};
+
+/// Options of `tcpretrans replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Logs of -o or of --format json, in any order; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Which flows.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// Where to.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Stop after N printed events
+    #[arg(short = 'n', long, value_name = "N", help_heading = "Output")]
+    pub count: Option<String>,
+}
+
+/// A replay.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayConfig {
+    /// The recordings.
+    pub files: Vec<PathBuf>,
+    /// Which flows.
+    pub filter: Filter,
+    /// Where events go.
+    pub output: OutputConfig,
+    /// Percentage of the death budget at which to warn; `None`: that of the recording.
+    pub warn_at_percent: Option<u8>,
+    /// Report the end of every connection that is in the recording.
+    pub all_closes: bool,
+    /// Stop after so many printed events.
+    pub count: Option<u64>,
+}
+
+impl ReplayConfig {
+    /// Understands the options.
+    ///
+    /// # Errors
+    /// [`UsageError`] for the first thing that is wrong.
+    pub fn from_args(args: &ReplayArgs) -> Result<ReplayConfig, UsageError> {
+        let output = OutputConfig::from_args(&args.output, false)?;
+        if let Some(log) = &output.log
+            && args.files.iter().any(|file| recording::is_same_file(file, &log.path))
+        {
+            let problem = format!("{} is what is to be read: give another file", log.path.display());
+            return Err(UsageError::value("--output", problem));
+        }
+        Ok(ReplayConfig {
+            files: args.files.clone(),
+            filter: selection::filter(&args.filter, Source::Recording)?,
+            warn_at_percent: args.output.warn_at.is_some().then_some(output.warn_at_percent),
+            all_closes: args.output.all_closes,
+            count: config::count(args.count.as_deref())?,
+            output,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::args::{Command, CommandLine};
+
+    fn config(options: &[&str]) -> Result<ReplayConfig, UsageError> {
+        let line = CommandLine::try_parse_from([&["tcpretrans", "replay"], options].concat());
+        match line.expect("clap accepts it").command {
+            Some(Command::Replay(args)) => ReplayConfig::from_args(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_recording_decides_unless_told_otherwise() {
+        let as_recorded = config(&["a.jsonl", "b.jsonl"]).expect("valid");
+        assert_eq!((as_recorded.files.len(), as_recorded.warn_at_percent), (2, None));
+        assert!(!as_recorded.all_closes && as_recorded.filter == Filter::default());
+        let told = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
+        assert_eq!((told.warn_at_percent, told.all_closes, told.count), (Some(50), true, Some(3)));
+        assert!(told.filter.ports.is_some());
+    }
+
+    #[test]
+    fn cgroups_need_not_exist_here() {
+        assert!(config(&["x", "--cgroup", "/system.slice/of-another-machine"]).is_ok());
+    }
+
+    #[test]
+    fn a_recording_is_not_written_into_itself() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let path = file.path().to_str().expect("text");
+        let error = config(&[path, "-o", path]).expect_err("it would never end").to_string();
+        assert!(error.ends_with("is what is to be read: give another file"), "{error}");
+        assert!(CommandLine::try_parse_from(["tcpretrans", "replay"]).is_err(), "no file");
+        assert!(config(&["x", "-n", "0"]).is_err());
+        assert!(config(&["x", "-q"]).is_err());
+    }
+}

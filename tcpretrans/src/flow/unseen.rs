@@ -1,0 +1,179 @@
+//! Retransmissions that made no record. The kernel can skip a program without counting that, but it never skips its
+//! own counts: if a socket's `total_retrans` or `icsk_retransmits` rose by more than its records tell, the rest was
+//! not seen.
+//!
+//! What is said must be so. Where the other end of a gap is not known (a socket that is older than the trace, a flow
+//! that was forgotten), or where records are known to be lost (they are reported already), nothing is said.
+
+use std::sync::Arc;
+
+use tcpretrans_ebpf::{Kind, Record, tcp_state};
+
+use super::classify::{self, ca_state, pending};
+use crate::event::{Event, Flow, Lost, LostWhere, RetransmitType, SendError, Unseen, What};
+
+/// What the kernel had counted for a flow at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// That moment, mono ns.
+    pub at_ns: u64,
+    /// Segments retransmitted (`total_retrans`); of a connection request, SYN-ACKs. The socket that comes of it
+    /// inherits that number (`tcp_create_openreq_child`).
+    segs: u32,
+    /// RTOs in a row (`icsk_retransmits`); not known of a handshake here, whose SYN-ACKs count themselves afterwards
+    /// or not at all (`tcp_fastopen_synack_timer`, `tcp_check_req`).
+    timeouts: Option<u8>,
+}
+
+impl Counted {
+    /// Just after the record.
+    pub fn after(record: &Record) -> Counted {
+        let sock = &record.sock;
+        if sock.skc_state == tcp_state::LISTEN {
+            // The socket is the listener; of its requests, only SYN-ACKs are told. tcp_rtx_synack counts afterwards.
+            let segs = u32::from(record.num_retrans) + 1;
+            return Counted { at_ns: record.mono_ns, segs, timeouts: Some(0) };
+        }
+        let timeouts = (sock.skc_state != tcp_state::SYN_RECV).then_some(sock.icsk_retransmits);
+        Counted { at_ns: record.mono_ns, segs: sock.total_retrans, timeouts }
+    }
+
+    /// A socket that was opened then.
+    fn at_birth(born_ns: u64) -> Counted {
+        Counted { at_ns: born_ns, segs: 0, timeouts: Some(0) }
+    }
+
+    /// What happened between this and `record` without a record of its own.
+    pub fn gap_before(&self, kind: Kind, record: &Record) -> Option<Gap> {
+        let now = Counted::after(record);
+        // Less than before: tcp_disconnect has cleared the socket for its next connection.
+        let risen = now.segs.checked_sub(self.segs)?;
+        let segs = risen.saturating_sub(segs_of(kind, record, risen));
+        let own = u8::from(is_timeout(kind, record));
+        // Progress sets the number back to 0. Nothing forces this reading, so it is the least there was.
+        let since = match (self.timeouts, now.timeouts) {
+            (Some(before), Some(now)) => now.checked_sub(before).unwrap_or(now),
+            _ => 0,
+        };
+        let timeouts = u32::from(since.saturating_sub(own));
+        // Each timeout repeats one segment; what is more belongs to one other record at least.
+        let records = timeouts + u32::from(segs > timeouts);
+        (records > 0).then_some(Gap { segs, records })
+    }
+}
+
+/// Segments by which the record's own attempt raised the count, of `risen` in all.
+fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
+    match kind {
+        Kind::SynAck => 1,
+        Kind::Retransmit => {
+            let segs = u32::from(record.segs).max(1);
+            match SendError::from_kernel(record.err) {
+                None => segs,
+                Some(SendError::Errno(libc::EBUSY)) => 0,
+                // These errors mostly stop an attempt before it is counted, but IP may return them as well.
+                Some(error) if !error.is_counted() => {
+                    if risen >= segs {
+                        segs
+                    } else {
+                        0
+                    }
+                }
+                Some(_) => segs,
+            }
+        }
+        _ => 0,
+    }
+}
+
+/// Did the retransmission timer do this, and count itself before (`tcp_update_rto_stats`)?
+fn is_timeout(kind: Kind, record: &Record) -> bool {
+    let sock = &record.sock;
+    // tcp_ld_RTO_revert runs the timer's handler while the timer is armed.
+    let reverted =
+        sock.ca_state == ca_state::LOSS && sock.icsk_pending != pending::NONE && record.seq == sock.snd_una;
+    let by_timer = || {
+        let ty = classify::classify(record, None).ty;
+        matches!(ty, RetransmitType::Rto | RetransmitType::Syn)
+    };
+    kind == Kind::Retransmit && (reverted || by_timer())
+}
+
+/// Retransmissions between two records of a flow that made none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// Segments, exactly.
+    segs: u32,
+    /// Attempts, at least.
+    records: u32,
+}
+
+/// How long a connection request may live, ns: `tcp_synack_retries` and a repeated SYN or two.
+const REQUEST_LIFE_NS: u64 = 300_000_000_000;
+
+/// Collects the gaps of all flows. A gap is told once it is sure that nothing else explains it: the programs' own
+/// counts of lost records are read only now and then.
+#[derive(Debug)]
+pub struct Watch {
+    maybe_failed: bool,
+    /// Sockets opened since then are known whole, mono ns.
+    since_ns: u64,
+    /// Up to then connection requests were forgotten that may live, mono ns.
+    forgot_requests_ns: Option<u64>,
+    held: Vec<(Gap, u64, Arc<Flow>)>,
+}
+
+impl Watch {
+    /// From now on. `maybe_failed`: this kernel makes no record of attempts that fail locally.
+    pub fn from(now_ns: u64, maybe_failed: bool) -> Watch {
+        Watch { maybe_failed, since_ns: now_ns, forgot_requests_ns: None, held: Vec::new() }
+    }
+
+    /// What was counted for a flow of which this is the first record; `request` is that of the connection request
+    /// which it comes from, if there is one.
+    pub fn before_first(&self, record: &Record, request: Option<Counted>) -> Option<Counted> {
+        let is_request = record.sock.skc_state == tcp_state::LISTEN;
+        if is_request || record.born_ns <= self.since_ns {
+            return None;
+        }
+        let may_be_forgotten = self
+            .forgot_requests_ns
+            .is_some_and(|at_ns| record.born_ns < at_ns.saturating_add(REQUEST_LIFE_NS));
+        match request {
+            None if may_be_forgotten => None,
+            None => Some(Counted::at_birth(record.born_ns)),
+            known => known,
+        }
+    }
+
+    /// Keeps a gap that `record` of `flow` shows, until it is known that no lost record explains it.
+    pub fn hold(&mut self, gap: Gap, noticed_ns: u64, flow: Arc<Flow>) {
+        self.held.push((gap, noticed_ns, flow));
+    }
+
+    /// Records were lost up to now, and that is told: they explain what is held.
+    pub fn explained(&mut self) {
+        self.held.clear();
+    }
+
+    /// Flows were forgotten that may live: their sockets are no longer known whole.
+    pub fn forgot_flows(&mut self, now_ns: u64) {
+        self.since_ns = now_ns;
+        self.held.clear();
+    }
+
+    /// Connection requests were forgotten that may live.
+    pub fn forgot_requests(&mut self, now_ns: u64) {
+        self.forgot_requests_ns = Some(now_ns);
+    }
+
+    /// No record was lost up to now: what is held is told.
+    pub fn tell(&mut self, events: &mut Vec<Event>) {
+        let maybe_failed = self.maybe_failed;
+        events.extend(self.held.drain(..).map(|(gap, mono_ns, flow)| {
+            let unseen = Unseen { segs: gap.segs.into(), maybe_failed };
+            let lost = Lost { records: gap.records.into(), place: LostWhere::Unseen, unseen: Some(unseen) };
+            Event { mono_ns, flow: Some(flow), what: What::Lost(lost) }
+        }));
+    }
+}
