@@ -9,7 +9,9 @@ use aya_ebpf::{
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
-    filters, load, output, owners, recoveries,
+    filters, load, output,
+    owners::{self, Fin},
+    recoveries,
     settings::{self, snap, walk, walk_place},
     socket::{self, Sock, set},
 };
@@ -105,15 +107,9 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             owners::remember_birth(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
             return 0;
         }
-        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => unsafe {
-            let number = socket::identity(sk);
-            owners::remember_fin(number, bpf_ktime_get_ns(), idle_jiffies(tp));
-            owners::remember_closer(number);
-        },
-        (tcp_state::ESTABLISHED, tcp_state::CLOSE_WAIT) => unsafe {
-            owners::remember_fin(socket::identity(sk), bpf_ktime_get_ns(), idle_jiffies(tp));
-        },
-        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => owners::remember_closer(socket::identity(sk)),
+        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => remember_fin(sock, Fin::Sent),
+        (tcp_state::ESTABLISHED, tcp_state::CLOSE_WAIT) => remember_fin(sock, Fin::Received),
+        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => remember_fin(sock, Fin::Answered),
         _ => {}
     }
     unsafe {
@@ -132,10 +128,14 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// How long ago data was last sent.
 #[inline(always)]
-unsafe fn idle_jiffies(tp: *const u8) -> u32 {
-    unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(tp, snap!(lsndtime))) }
+fn remember_fin(sock: Sock, fin: Fin) {
+    owners::remember_fin(
+        socket::identity(sock.sk),
+        fin,
+        || unsafe { bpf_ktime_get_ns() },
+        || unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(sock.tp, snap!(lsndtime))) },
+    );
 }
 
 /// An untroubled connection's state changes are nobody's business: it retransmitted nothing, ended in no error,
@@ -158,8 +158,8 @@ unsafe fn worth_a_record(sock: Sock, old: u8, new: u8) -> bool {
     !ordinary || unsafe { load::fixed::<u32>(sock.sk, snap!(sk_err)) } != 0
 }
 
-#[inline(always)]
-fn calibrate(ctx: &impl EbpfContext, sock: Sock, old: u8, new: u8) {
+#[inline(never)]
+fn calibrate(ctx: &BtfTracePointContext, sock: Sock, old: u8, new: u8) {
     unsafe {
         let record = output::reserve(ctx, Kind::Calibrate);
         if record.is_null() {
