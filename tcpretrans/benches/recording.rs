@@ -29,7 +29,7 @@ fn main() {
             let start = Instant::now();
             let mut reader = Reader::open(&path, detail).expect("a recording");
             let mut events = 0_u64;
-            while let Some(recorded) = reader.next() {
+            for recorded in reader.by_ref() {
                 black_box(recorded.expect("readable"));
                 events += 1;
             }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
-    demo, dist,
+    bench, demo, dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
@@ -34,6 +34,10 @@ enum Command {
     VmTest(vm::Args),
     Lab(lab::command::Args),
     RecordDemo(demo::Args),
+    Bench(bench::Args),
+    /// A part of `bench`
+    #[command(hide = true)]
+    BenchUnanswered(bench::UnansweredArgs),
     VerifyCounts(verify_counts::Args),
     /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
     Dist {
@@ -108,6 +112,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::Bench(arguments) => return bench::run(&arguments),
+        Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),
         Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {

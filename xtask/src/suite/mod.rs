@@ -7,6 +7,7 @@ mod steps;
 use anyhow::{Result, bail};
 
 use crate::{
+    bench,
     ebpf::{check, toolchain},
     vm, workspace,
 };
@@ -72,6 +73,9 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.skip("live tests", "--no-live");
     } else {
         suite.step("live tests", || live::run(&targets, selection))?;
+        if !selection.only_live {
+            suite.step("benchmarks, for a moment", bench_smoke)?;
+        }
     }
     if selection.without_live || selection.without_vm {
         suite.skip(OTHER_KERNELS, if selection.without_live { "--no-live" } else { "--no-vm" });
@@ -79,6 +83,15 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.step(OTHER_KERNELS, on_other_kernels)?;
     }
     suite.finish()
+}
+
+/// Can everything be measured? No figure is judged: benchmarks are no timed tests.
+fn bench_smoke() -> Result<Outcome> {
+    if !workspace::is_root() {
+        return Ok(Outcome::Note("not run: needs root".into()));
+    }
+    bench::run(&bench::Args { names: Vec::new(), smoke: true, write: false })?;
+    Ok(Outcome::Passed)
 }
 
 /// The oldest and the newest kernel; `cargo xtask vm-test` runs all.
