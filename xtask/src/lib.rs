@@ -1,9 +1,14 @@
 //! The project's own commands (`cargo xtask ...`), and the network lab that the live tests stand on.
 
+pub mod bench;
 pub mod demo;
+pub mod dist;
 pub mod ebpf;
 pub mod lab;
+pub mod static_build;
 pub mod suite;
+pub mod target;
 pub mod tracer_run;
 pub mod verify_counts;
+pub mod vm;
 pub mod workspace;

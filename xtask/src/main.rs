@@ -5,12 +5,12 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
-    demo,
+    bench, demo, dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, verify_counts, workspace,
+    lab, suite, tracer_run, verify_counts, vm, workspace,
 };
 
 /// The project's own commands.
@@ -31,9 +31,20 @@ enum Command {
     },
     /// Run every test and check that this machine can run; CI runs the same
     Test(TestOptions),
+    VmTest(vm::Args),
     Lab(lab::command::Args),
     RecordDemo(demo::Args),
+    Bench(bench::Args),
+    /// A part of `bench`
+    #[command(hide = true)]
+    BenchUnanswered(bench::UnansweredArgs),
     VerifyCounts(verify_counts::Args),
+    /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
+    Dist {
+        /// For this kind of machine [default: this one's]: x86_64-unknown-linux-musl, aarch64-unknown-linux-musl
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+    },
     /// Build the BPF object from source, and put it and its manifest where they are committed
     BuildEbpf {
         #[command(flatten)]
@@ -75,6 +86,9 @@ struct TestOptions {
     /// Leave out the live tests, which need root
     #[arg(long)]
     no_live: bool,
+    /// Leave out the virtual machines with other kernels, which take minutes
+    #[arg(long)]
+    no_vm: bool,
     /// Run nothing but the live tests, or those whose names contain FILTER
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
     live: Option<String>,
@@ -98,13 +112,18 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
         Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::Bench(arguments) => return bench::run(&arguments),
+        Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),
         Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
+        Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {
             without_live: options.no_live,
+            without_vm: options.no_vm,
             only_live: options.live.is_some(),
             live_filter: options.live.filter(|filter| !filter.is_empty()),
             live_threads: options.live_threads.into(),
         })?,
+        Command::Dist { target } => drop(dist::dist(target.as_deref())?),
         Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
         Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,
         Command::BpfToolchain { toolchain } => println!("{}", toolchain.find()?),

@@ -68,6 +68,13 @@ pub fn find_in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
+/// Finds an executable on `PATH`, or where administrators' programs are, which is not on everybody's path.
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    let elsewhere =
+        || ["/usr/sbin", "/sbin"].iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
+    find_in_path(name).or_else(elsewhere)
+}
+
 /// Runs a command, its output going where ours goes.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod filters;
 mod load;
 mod output;
 mod owners;
+mod recoveries;
 mod seed;
 mod settings;
 mod socket;

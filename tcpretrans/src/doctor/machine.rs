@@ -9,7 +9,7 @@ use super::{
 use crate::kernel::{
     btf::{self, Btf},
     cgroup::Hierarchy,
-    features::{Features, TRACEPOINTS},
+    features::{Features, RECOVERY_EXIT, TRACEPOINTS},
     privileges::{CannotTrace, Standing, capability},
 };
 
@@ -80,6 +80,11 @@ fn owners(standing: &Standing) -> Item {
 pub fn tracepoints(btf: &Btf) -> Section {
     let item = |tracepoint: &crate::kernel::features::Tracepoint| match btf.tracepoint_args(tracepoint.name) {
         Some(_) => Item::new(tracepoint.name, State::Ok, detail(btf, tracepoint.name)),
+        None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
+            tracepoint.name,
+            State::Ok,
+            format!("not in this kernel: the ends of recoveries are watched in {RECOVERY_EXIT}"),
+        ),
         None => {
             let state = if tracepoint.required { State::Missing } else { State::Degraded };
             Item::new(tracepoint.name, state, format!("not in this kernel: {}", tracepoint.without))
@@ -180,8 +185,11 @@ mod tests {
             reset_reason: true,
             seed: true,
             socket_cookie: true,
+            recovery_exit: false,
+            maps_are_locked_memory: false,
             request_rto_max: false,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
+            attach_types: Vec::new(),
         }
     }
 

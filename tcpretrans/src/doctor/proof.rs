@@ -44,7 +44,9 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> anyhow::Result<u32> {
     };
     let attached = Features::detect(btf).map_err(anyhow::Error::from).and_then(|features| {
         let settings = Settings { ring_bytes: RING_BYTES, ..Settings::default() };
-        Ok((features.tracepoints.len(), Programs::attach(&features, &settings)?))
+        let (programs, ring) = Programs::attach(&features, &settings)?;
+        let count = features.tracepoints.len() + usize::from(programs.watches_recovery_exit());
+        Ok((count, (programs, ring)))
     });
     let (count, (programs, mut ring)) =
         attached.inspect_err(|error| items.push(missing("programs", error)))?;

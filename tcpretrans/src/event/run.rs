@@ -1,6 +1,6 @@
 //! Events about the trace itself.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, ops::AddAssign};
 
 use tcpretrans_ebpf::Kind;
 
@@ -110,6 +110,17 @@ pub struct TypeTotal {
     pub failed_segs: u64,
 }
 
+impl AddAssign<&TypeTotal> for TypeTotal {
+    fn add_assign(&mut self, more: &TypeTotal) {
+        let &TypeTotal { sent, failed, segs, bytes, failed_segs } = more;
+        self.sent += sent;
+        self.failed += failed;
+        self.segs += segs;
+        self.bytes += bytes;
+        self.failed_segs += failed_segs;
+    }
+}
+
 /// Retransmission timers that expired, by what came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timeouts {
@@ -119,6 +130,15 @@ pub struct Timeouts {
     pub synack: u64,
     /// A socket's timer: the kernel gave the connection up.
     pub gave_up: u64,
+}
+
+impl AddAssign<&Timeouts> for Timeouts {
+    fn add_assign(&mut self, more: &Timeouts) {
+        let &Timeouts { retransmitted, synack, gave_up } = more;
+        self.retransmitted += retransmitted;
+        self.synack += synack;
+        self.gave_up += gave_up;
+    }
 }
 
 /// What became of the records of one kind.

@@ -3,12 +3,12 @@
 use std::{io::Write, time::Duration};
 
 use xtask::lab::{
-    Family, Lab,
+    Family, Lab, patient,
     socket::{self, Options},
 };
 
 use crate::{
-    tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Tracer, is_of, is_type, netns, number, patience},
     truth::to_ms,
 };
 
@@ -18,11 +18,11 @@ fn its_ladder_and_its_end_are_told() {
     let lab = Lab::new().unwrap();
     let mut connection = lab.connect(Family::V4, 0).unwrap();
     connection.warm_up().unwrap();
-    let mut client = connection.client.user_timeout(Duration::from_secs(6)).unwrap();
+    let mut client = connection.client.user_timeout(patient(Duration::from_secs(6))).unwrap();
     let cookie = client.cookie().unwrap();
     let _trouble = lab.right.unreachable().unwrap();
     client.write_all(b"hello").unwrap();
-    socket::await_info(&client, PATIENCE, |info| info.retransmits >= 2).unwrap();
+    socket::await_info(&client, patience(), |info| info.retransmits >= 2).unwrap();
 
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
     let before = client.info().unwrap();

@@ -5,13 +5,23 @@
 //!
 //! The other reason is the kernel's recursion protection, which skips a program. That the tracer tells, as `lost`.
 
-use std::{env, io, os::unix::process::CommandExt, process::Command};
+use std::{
+    env,
+    io::{self, Write},
+    os::unix::process::CommandExt,
+    process::Command,
+};
 
 use xtask::lab::witness::Witness;
 
 const ATTEMPTS: u32 = 5;
+/// How the lines begin that tell what a kernel cannot show, and what its verifier had to do.
+pub const LIMIT: &str = "live test ";
+pub const VERIFIER: &str = "verifier: ";
+/// They are shown whether a test passes or fails.
+const TOLD: [&str; 2] = [LIMIT, VERIFIER];
 /// Set in the process that runs the test itself.
-const MINE: &str = "TCPRETRANS_LIVE_TEST";
+pub const MINE: &str = "TCPRETRANS_LIVE_TEST";
 
 /// Shall the calling test run here and now? If not, it has been run already, elsewhere.
 ///
@@ -58,6 +68,10 @@ fn attempt_it(test: &str) -> Result<(), String> {
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
+    // Past the harness, which shows nothing of a test that passed. In one piece: other tests write, too.
+    let is_told = |line: &&str| TOLD.iter().any(|beginning| line.starts_with(beginning));
+    let told: String = said.lines().filter(is_told).map(|line| format!("{line}\n")).collect();
+    let _ = io::stderr().write_all(told.as_bytes());
     // A misspelt name would run nothing, with success.
     match output.status.success() && said.contains("test result: ok. 1 passed") {
         true => {

@@ -11,7 +11,7 @@ use xtask::lab::Lab;
 
 use crate::{
     storm::Storm,
-    tracer::{PATIENCE, Tracer, command, is_type, netns, number},
+    tracer::{Tracer, command, is_type, netns, number, patience},
 };
 
 #[test]
@@ -68,7 +68,7 @@ fn a_closed_pipe_ends_it_quietly() {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        assert!(start.elapsed() < PATIENCE, "it goes on without anybody to read");
+        assert!(start.elapsed() < patience(), "it goes on without anybody to read");
         std::thread::sleep(Duration::from_millis(10));
     };
     let mut stderr = String::new();

@@ -2,17 +2,22 @@
 
 use std::io::Write;
 
-use xtask::lab::{Family, Lab, Packets, socket::Options, trouble::Fate};
+use xtask::lab::{
+    Family, Lab, Packets,
+    socket::{self, Options},
+    trouble::Fate,
+};
 
-use crate::tracer::{Tracer, is_of, netns, number};
+use crate::{
+    limits,
+    tracer::{Tracer, is_of, netns, number, patience},
+};
 
 #[test]
 fn attempts_that_the_firewall_refuses_carry_their_errno() {
     require_lab!();
     let lab = Lab::new().unwrap();
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
-    let start = tracer.wait_for("start", |event| event["event"] == "start");
-    let failures_are_told = start["features"]["retransmit_err"].as_bool().unwrap();
     let mut connection = lab.connect(Family::V4, 0).unwrap();
     connection.warm_up().unwrap();
     let cookie = connection.client.cookie().unwrap();
@@ -21,9 +26,14 @@ fn attempts_that_the_firewall_refuses_carry_their_errno() {
     connection.client.write_all(b"hello").unwrap();
     let _firewall = lab.left.on_departure(&Packets::all(), Fate::Vanish).unwrap();
 
-    if !failures_are_told {
-        // Before 6.17 the tracepoint is silent about those.
-        tracer.finish().assert_clean();
+    if limits::FAILED_ATTEMPTS.applies() {
+        socket::await_info(&connection.client, patience(), |info| info.retransmits >= 2).unwrap();
+        let outcome = tracer.finish();
+        outcome.assert_clean();
+        assert_eq!(outcome.events[0]["features"]["retransmit_err"], false, "the log says so itself");
+        let of_this = outcome.retransmits().into_iter().filter(|event| is_of(event, cookie));
+        let errors: Vec<_> = of_this.map(|event| &event["err"]).collect();
+        assert!(errors.iter().all(|err| err.is_null()), "nothing is made up: {errors:?}");
         return;
     }
     let of_this = |event: &serde_json::Value| event["event"] == "retransmit" && is_of(event, cookie);

@@ -11,7 +11,7 @@ use xtask::lab::{
 };
 
 use crate::{
-    tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Tracer, is_of, is_type, netns, number, patience},
     truth::{to_ms, watch_ladders},
 };
 
@@ -71,7 +71,7 @@ fn syns_into_the_void_end_in_a_connect_timeout() {
         assert_eq!(rtos, expected);
     }
     for (socket, family) in sockets.iter().zip(BOTH) {
-        socket::await_info(socket, PATIENCE, |info| info.state == socket::CLOSE).unwrap();
+        socket::await_info(socket, patience(), |info| info.state == socket::CLOSE).unwrap();
         assert_eq!(socket.pending_error().unwrap(), Some(libc::ETIMEDOUT));
         let cookie = socket.cookie().unwrap();
         let closed = tracer.wait_for("closed", |event| event["event"] == "closed" && is_of(event, cookie));

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use xtask::lab::Lab;
 
 use crate::{
+    limits::FEATURES,
     storm::Storm,
     tracer::{PROGRAM, Tracer, is_type, netns},
 };
@@ -48,10 +49,21 @@ fn the_capabilities_that_the_message_names_suffice() {
     let lab = Lab::new().unwrap();
     let mut storm = Storm::gather(&lab, 1);
     let (_dir, program) = public_copy();
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid", &NOBODY.to_string(), "--regid", &NOBODY.to_string(), "--clear-groups"]);
-    command.args(["--inh-caps", "-all,+bpf,+perfmon", "--ambient-caps", "-all,+bpf,+perfmon"]);
-    command.arg(&program).args(["--netns", &netns(&lab.left)]);
+    let as_nobody_with = |capabilities: &str| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &NOBODY.to_string(), "--regid", &NOBODY.to_string(), "--clear-groups"]);
+        command.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]);
+        command.arg(&program).args(["--netns", &netns(&lab.left)]);
+        command
+    };
+    let mut command = as_nobody_with("-all,+bpf,+perfmon");
+    if FEATURES.maps_are_locked_memory {
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("CAP_SYS_RESOURCE") && said.contains("ulimit -l"), "{said}");
+        command = as_nobody_with("-all,+bpf,+perfmon,+sys_resource");
+    }
     let tracer = Tracer::launch(command);
     storm.break_out(&lab);
     tracer.wait_for("rto", |event| is_type(event, "rto"));

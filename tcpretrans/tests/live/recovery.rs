@@ -11,7 +11,7 @@ use xtask::lab::{Connection, Family, Lab, Packets, socket::Options, trouble::Fat
 
 use crate::{
     totals,
-    tracer::{Outcome, PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Outcome, Tracer, is_of, is_type, netns, number, patience},
 };
 
 fn count_types(outcome: &Outcome) -> BTreeMap<String, usize> {
@@ -72,7 +72,7 @@ fn what_an_rto_left_over_follows_in_slow_start() {
     client.write_all(&[7; BYTES]).unwrap();
     tracer.wait_for("rto", |event| is_type(event, "rto") && is_of(event, cookie));
     trouble.heal().unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(patience())).unwrap();
     server.read_exact(&mut [0; BYTES]).unwrap();
     totals::settle(&client);
     let outcome = tracer.finish();
@@ -104,7 +104,7 @@ fn random_loss_adds_up_on_both_sides() {
         let events = tracer.events();
         WANTED.iter().all(|ty| events.iter().any(|event| is_type(event, ty)))
     };
-    while start.elapsed() < PATIENCE && !tracers.iter().all(seen) {
+    while start.elapsed() < patience() && !tracers.iter().all(seen) {
         connection.transfer(200_000, 200_000).unwrap();
     }
     for trouble in troubles {

@@ -19,7 +19,7 @@ use xtask::lab::{LEFT, Lab, RIGHT};
 use crate::{
     replayed,
     storm::Storm,
-    tracer::{PATIENCE, command, netns},
+    tracer::{command, netns, patience},
 };
 
 /// Traces a probe and two RTOs of one connection, and leaves with Ctrl-C.
@@ -34,7 +34,7 @@ fn trace(lab: &Lab, mut command: Command, output: JoinHandle<String>) -> String 
     let wait = |so: &dyn Fn() -> bool| {
         let start = Instant::now();
         while !so() {
-            assert!(start.elapsed() < PATIENCE);
+            assert!(start.elapsed() < patience());
             thread::sleep(std::time::Duration::from_millis(10));
         }
     };

@@ -13,7 +13,7 @@ use xtask::lab::{
 
 use crate::{
     totals,
-    tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Tracer, is_of, is_type, netns, number, patience},
 };
 
 /// Three segments of any path's size.
@@ -33,10 +33,10 @@ fn a_lost_tail_is_probed() {
 
     let seq = client.next_seq().unwrap();
     client.write_all(&[7; ANSWER]).unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(patience())).unwrap();
     server.read_exact(&mut [0; ANSWER]).unwrap();
     assert_eq!(trouble.hits().unwrap(), 1, "exactly one packet was lost");
-    socket::await_info(&client, PATIENCE, |info| info.unacked == 0).unwrap();
+    socket::await_info(&client, patience(), |info| info.unacked == 0).unwrap();
 
     let cookie = client.cookie().unwrap();
     let event = tracer.wait_for("retransmit", |event| event["event"] == "retransmit" && is_of(event, cookie));

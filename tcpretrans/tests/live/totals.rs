@@ -7,11 +7,11 @@ use xtask::lab::{
     socket::{self, Options},
 };
 
-use crate::tracer::{Outcome, PATIENCE, is_of, number};
+use crate::tracer::{Outcome, is_of, number, patience};
 
 /// Waits until everything that was sent is acknowledged: no retransmission can follow.
 pub fn settle(socket: &TcpStream) {
-    socket::await_info(socket, PATIENCE, |info| info.unacked == 0 && info.notsent_bytes == 0).unwrap();
+    socket::await_info(socket, patience(), |info| info.unacked == 0 && info.notsent_bytes == 0).unwrap();
 }
 
 /// Segments and bytes of the events equal the socket's `total_retrans` and `bytes_retrans` and the namespace's

@@ -23,7 +23,9 @@ use crate::replayed;
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tcpretrans");
 
 /// Long enough for the slowest machine; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub fn patience() -> Duration {
+    xtask::lab::patient(Duration::from_secs(60))
+}
 
 /// `tcpretrans ARGS`, not started.
 pub fn command(args: &[&str]) -> Command {
@@ -147,7 +149,7 @@ impl Tracer {
                 tracer.readers.drain(..).for_each(|reader| reader.join().unwrap());
                 panic!("{command:?} ended before it was ready ({status}): {}", tracer.stderr());
             }
-            assert!(start.elapsed() < PATIENCE, "{command:?} is not ready; stderr: {}", tracer.stderr());
+            assert!(start.elapsed() < patience(), "{command:?} is not ready; stderr: {}", tracer.stderr());
             thread::sleep(Duration::from_millis(5));
         }
         tracer
@@ -185,7 +187,7 @@ impl Tracer {
         let start = Instant::now();
         let mut seen = self.lines.seen.lock().unwrap();
         while !suits(&seen.0) {
-            let left = PATIENCE.saturating_sub(start.elapsed());
+            let left = patience().saturating_sub(start.elapsed());
             if seen.1 || left.is_zero() {
                 let why = if seen.1 { "the tracer's output ended" } else { "time is up" };
                 let digest = digest(&seen.0);
@@ -201,7 +203,7 @@ impl Tracer {
     pub fn wait_for_complaint(&self, text: &str) {
         let start = Instant::now();
         while !self.stderr().contains(text) {
-            assert!(start.elapsed() < PATIENCE, "no `{text}` on standard error: {}", self.stderr());
+            assert!(start.elapsed() < patience(), "no `{text}` on standard error: {}", self.stderr());
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -224,7 +226,7 @@ impl Tracer {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(start.elapsed() < PATIENCE, "the tracer does not end; stderr: {}", self.stderr());
+            assert!(start.elapsed() < patience(), "the tracer does not end; stderr: {}", self.stderr());
             thread::sleep(Duration::from_millis(5));
         };
         self.readers.drain(..).for_each(|reader| reader.join().unwrap());

@@ -9,7 +9,7 @@ use std::{
 
 use xtask::lab::socket::{Info, Options};
 
-use crate::tracer::PATIENCE;
+use crate::tracer::patience;
 
 /// Asks sockets all the time, until each has `rungs` RTOs behind it. Gives the first answer after each RTO, by how
 /// many there had been. A rung lasts 200 ms or longer, and changes under the socket's lock, so none is missed or
@@ -25,7 +25,7 @@ pub fn watch_ladders(sockets: &[&TcpStream], rungs: u8) -> Vec<BTreeMap<u8, Info
         if ladders.iter().all(|ladder| ladder.contains_key(&rungs)) {
             return ladders;
         }
-        assert!(start.elapsed() < PATIENCE, "only so far: {ladders:?}");
+        assert!(start.elapsed() < patience(), "only so far: {ladders:?}");
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Lab, RIGHT, socket::await_info};
+use super::{
+    Lab, RIGHT, patient,
+    socket::{await_info, named},
+};
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,9 @@ pub enum Family {
 }
 
 /// How long a call into a healthy network may take on a machine that is busy elsewhere.
-const PATIENCE: Duration = Duration::from_secs(20);
+fn patience() -> Duration {
+    patient(Duration::from_secs(20))
+}
 
 /// An established connection with both its ends.
 #[derive(Debug)]
@@ -55,13 +60,13 @@ impl Lab {
     /// As connect() and accept() do.
     pub fn connect_to(&self, listener: &TcpListener) -> Result<Connection> {
         let address = listener.local_addr()?;
-        let client = self.left.run(|| TcpStream::connect_timeout(&address, PATIENCE));
+        let client = self.left.run(|| TcpStream::connect_timeout(&address, patience()));
         let client = client.with_context(|| format!("connect() to {address}"))?;
         let (server, _) = listener.accept().context("accept()")?;
         for stream in [&client, &server] {
             stream.set_nodelay(true)?;
         }
-        Ok(Connection { client, server })
+        Ok(Connection { client: named(client)?, server: named(server)? })
     }
 
     /// Many connections to one listener.
@@ -102,7 +107,7 @@ impl Connection {
             pass(&mut self.server, &mut self.client)?;
         }
         for socket in [&self.client, &self.server] {
-            await_info(socket, PATIENCE, |info| info.unacked == 0)?;
+            await_info(socket, patience(), |info| info.unacked == 0)?;
         }
         Ok(())
     }
@@ -129,7 +134,7 @@ impl Connection {
 }
 
 fn pass(from: &mut TcpStream, to: &mut TcpStream) -> Result<()> {
-    to.set_read_timeout(Some(PATIENCE))?;
+    to.set_read_timeout(Some(patience()))?;
     from.write_all(b"ping").context("write()")?;
     let mut heard = [0; 4];
     to.read_exact(&mut heard).context("read()")?;
@@ -141,14 +146,16 @@ fn pass(from: &mut TcpStream, to: &mut TcpStream) -> Result<()> {
 const CHUNK: usize = 16 * 1024;
 const STRIDE: u64 = 251;
 /// With heavy loss the kernel may back off this long between two bytes of progress.
-const STALL: Duration = Duration::from_secs(120);
+fn stall() -> Duration {
+    patient(Duration::from_secs(120))
+}
 
 fn pattern(at: u64) -> u8 {
     (at % STRIDE) as u8
 }
 
 fn push(mut to: &TcpStream, bytes: u64) -> Result<()> {
-    to.set_write_timeout(Some(STALL))?;
+    to.set_write_timeout(Some(stall()))?;
     let source: Vec<u8> = (0..CHUNK as u64 + STRIDE).map(pattern).collect();
     let mut sent = 0;
     while sent < bytes {
@@ -161,7 +168,7 @@ fn push(mut to: &TcpStream, bytes: u64) -> Result<()> {
 }
 
 fn pull(mut from: &TcpStream, bytes: u64) -> Result<()> {
-    from.set_read_timeout(Some(STALL))?;
+    from.set_read_timeout(Some(stall()))?;
     let mut buffer = vec![0; CHUNK];
     let mut received = 0;
     while received < bytes {

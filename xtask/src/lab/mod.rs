@@ -2,7 +2,7 @@
 //!
 //! [`Lab::new`] makes two network namespaces, `left` and `right`, joined by a veth pair, with IPv4 and IPv6
 //! addresses that work at once. `left.run(|| TcpStream::connect(..))` opens a socket inside; the socket stays
-//! there. [`trouble`] loses packets, [`socket`] asks the kernel what it thinks of a connection, [`counters`] reads
+//! there. [`trouble`] loses packets, [`netem`] makes them late, [`socket`] asks the kernel what it thinks of a connection, [`counters`] reads
 //! what it counted. Dropping the lab takes everything away, and a later lab clears up after a killed one.
 //!
 //! Everything here needs root ([`ready`]).
@@ -11,6 +11,7 @@ pub mod command;
 pub mod connection;
 pub mod counters;
 pub mod namespace;
+pub mod netem;
 pub mod offload;
 pub mod scenario;
 pub mod shell;
@@ -28,6 +29,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 pub use connection::{Connection, Family};
+pub use counters::Counters;
 pub use namespace::Namespace;
 pub use trouble::{Packets, Trouble};
 
@@ -65,6 +67,25 @@ pub fn available() -> bool {
             false
         }
     }
+}
+
+/// How many times slower than an ordinary machine this one may be: set in emulated ones.
+const SLOWNESS: &str = "TCPRETRANS_SLOWNESS";
+
+/// That factor.
+///
+/// # Panics
+/// If `TCPRETRANS_SLOWNESS` is set to no number.
+pub fn slowness() -> u32 {
+    std::env::var(SLOWNESS).map_or(1, |text| match text.parse() {
+        Ok(factor @ 1..) => factor,
+        _ => panic!("{SLOWNESS} is a factor, and `{text}` is none"),
+    })
+}
+
+/// A limit for what should take much less, on this machine.
+pub fn patient(limit: Duration) -> Duration {
+    limit * slowness()
 }
 
 /// One end's addresses.
@@ -211,7 +232,7 @@ fn await_carrier(side: &Namespace) -> Result<()> {
         if shown.contains("state UP") && !shown.contains("qdisc noop ") {
             return Ok(());
         }
-        if start.elapsed() > Duration::from_secs(20) {
+        if start.elapsed() > patient(Duration::from_secs(20)) {
             bail!("the veth pair does not come up: {}", shown.trim());
         }
         thread::sleep(Duration::from_millis(2));

@@ -200,6 +200,13 @@ fn get<T: Default>(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<
     Ok(value)
 }
 
+/// The socket, after its cookie was asked for: a kernel that does not let tracing programs ask (before 5.12) shows them
+/// only cookies that somebody has asked for before.
+pub(super) fn named(socket: TcpStream) -> Result<TcpStream> {
+    socket.cookie()?;
+    Ok(socket)
+}
+
 /// A socket that is not connected yet, for options that must be set before.
 ///
 /// # Errors
@@ -210,7 +217,7 @@ pub fn unconnected(family: Family) -> Result<TcpStream> {
         Family::V6 => AddressFamily::Inet6,
     };
     let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).context("socket()")?;
-    Ok(TcpStream::from(fd))
+    named(TcpStream::from(fd))
 }
 
 /// Starts connect() and does not wait: the socket is in SYN_SENT afterwards, and non-blocking.
@@ -269,6 +276,8 @@ pub struct Info {
     pub bytes_retrans: u64,
     /// Segments that the peer says it had twice.
     pub dsack_dups: u32,
+    /// How often packets were seen to overtake each other.
+    pub reord_seen: u32,
 }
 
 impl Info {
@@ -296,6 +305,7 @@ impl Info {
             bytes_sent: u64_at(200),
             bytes_retrans: u64_at(208),
             dsack_dups: u32_at(216),
+            reord_seen: u32_at(220),
         }
     }
 }

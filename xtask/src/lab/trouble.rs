@@ -1,14 +1,11 @@
-//! What can happen to packets: lost by chance or by count, all gone, refused with an ICMP error, late.
+//! What can happen to packets: lost by chance or by count, all gone, refused with an ICMP error.
 //!
 //! Rules stand in the RECEIVER's namespace, where the wire ends ([`Namespace::on_arrival`]): what the sender's own
 //! OUTPUT drops never enters its retransmission queue, and the kernel then probes instead of retransmitting.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{DEVICE, Family, Namespace, shell};
 
@@ -176,19 +173,6 @@ impl Namespace {
     /// Names the command that failed.
     pub fn unreachable(&self) -> Result<Trouble<'_>> {
         self.on_arrival(&Packets::all(), Fate::Vanish)
-    }
-
-    /// Delays everything that leaves here.
-    ///
-    /// # Errors
-    /// Says so where the kernel has no netem.
-    pub fn delay(&self, time: Duration) -> Result<()> {
-        let time = format!("{}ms", time.as_millis());
-        self.command("tc", &["qdisc", "replace", "dev", DEVICE, "root", "netem", "delay", &time])
-            .map(drop)
-            .context(
-                "this kernel cannot delay packets: it has no netem (CONFIG_NET_SCH_NETEM, module sch_netem)",
-            )
     }
 
     /// Pulls the plug: link down on this side.

@@ -1,21 +1,27 @@
 //! `cargo xtask test`: everything that this machine can run, in one go. CI runs the same.
 
+mod duckdb;
 mod live;
 mod steps;
 
 use anyhow::{Result, bail};
 
 use crate::{
+    bench,
     ebpf::{check, toolchain},
-    workspace,
+    vm, workspace,
 };
 use steps::{Outcome, Suite};
+
+const OTHER_KERNELS: &str = "live tests on other kernels";
 
 /// Which parts are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Leave the live tests out.
     pub without_live: bool,
+    /// Leave out what runs in virtual machines.
+    pub without_vm: bool,
     /// Nothing but the live tests.
     pub only_live: bool,
     /// Only live tests whose names contain this.
@@ -30,7 +36,8 @@ pub struct Selection {
 /// The last line for the terminal: which step failed, or what was skipped although this is CI.
 pub fn run(selection: &Selection) -> Result<()> {
     let ci = workspace::is_ci();
-    let targets = live::TestTargets::of(&workspace::metadata()?)?;
+    let metadata = workspace::metadata()?;
+    let targets = live::TestTargets::of(&metadata)?;
     let mut suite = Suite::new(ci);
     if !selection.only_live {
         suite.step("format", || {
@@ -54,6 +61,7 @@ pub fn run(selection: &Selection) -> Result<()> {
             workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
             Ok(Outcome::Passed)
         })?;
+        suite.step("DuckDB queries", || duckdb::run(&workspace::target_dir(&metadata)?))?;
         suite.step("documentation", || {
             let mut command = workspace::cargo();
             command.env("RUSTDOCFLAGS", "--deny warnings");
@@ -65,8 +73,38 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.skip("live tests", "--no-live");
     } else {
         suite.step("live tests", || live::run(&targets, selection))?;
+        if !selection.only_live {
+            suite.step("benchmarks, for a moment", bench_smoke)?;
+        }
+    }
+    if selection.without_live || selection.without_vm {
+        suite.skip(OTHER_KERNELS, if selection.without_live { "--no-live" } else { "--no-vm" });
+    } else if !selection.only_live {
+        suite.step(OTHER_KERNELS, on_other_kernels)?;
     }
     suite.finish()
+}
+
+/// Can everything be measured? No figure is judged: benchmarks are no timed tests.
+fn bench_smoke() -> Result<Outcome> {
+    if !workspace::is_root() {
+        return Ok(Outcome::Note("not run: needs root".into()));
+    }
+    bench::run(&bench::Args { names: Vec::new(), smoke: true, write: false })?;
+    Ok(Outcome::Passed)
+}
+
+/// The oldest and the newest kernel; `cargo xtask vm-test` runs all.
+fn on_other_kernels() -> Result<Outcome> {
+    if let Some(missing) = vm::missing_tools() {
+        return Ok(Outcome::Skipped(missing));
+    }
+    let reports = vm::run(&vm::outermost(), &vm::Job::all_tests(), false)?;
+    vm::show(&reports);
+    Ok(match vm::judge(&reports)? {
+        Some(untested) => Outcome::Partly(untested),
+        None => Outcome::Passed,
+    })
 }
 
 fn check_object(ci: bool) -> Result<Outcome> {

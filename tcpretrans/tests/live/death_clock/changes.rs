@@ -112,23 +112,30 @@ fn an_icmp_error_that_reverts_the_backoff() {
     connection.warm_up().unwrap();
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
     let cookie = connection.client.cookie().unwrap();
-    let silence_at_first = lab.right.unreachable().unwrap();
+    // Silence, but for one packet that is answered with an error: the third retransmission.
+    let third = Packets::all().family(Family::V4).nth(3);
+    let answered = lab.right.on_arrival(&third, Fate::HostUnreachable).unwrap();
+    let _ = lab.right.unreachable().unwrap();
     (&connection.client).write_all(b"is anybody there?").unwrap();
     let silence = Silence { tracer, client: connection.client, _server: connection.server, cookie };
-    silence.rto(3);
-    // One packet is answered with an error; then silence again.
-    let answered = lab.right.on_arrival(&Packets::all().nth(0), Fate::HostUnreachable).unwrap();
-    let _ = lab.right.unreachable().unwrap();
-    silence_at_first.heal().unwrap();
-
-    let before = silence.rto(4);
-    let after = silence.rto(5);
+    // The wait after it is no longer than the one before.
+    let answered_one = |events: &[Value]| {
+        let rtos: Vec<&Value> =
+            events.iter().filter(|event| is_type(event, "rto") && is_of(event, cookie)).collect();
+        let pair = rtos.windows(2).find(|pair| pair[0]["backoff"] == pair[1]["backoff"])?;
+        Some((pair[0].clone(), pair[1].clone()))
+    };
+    silence.tracer.wait_until("a step back", |events| answered_one(events).is_some());
+    let (before, after) = answered_one(&silence.tracer.events()).unwrap();
     assert_eq!(answered.hits().unwrap(), 1, "{before}\n{after}");
-    assert_eq!((&before["backoff"], &after["backoff"]), (&3.into(), &3.into()), "a step back: {after}");
+    let number_of_it = number(&before, "retransmits");
+    assert_eq!(number_of_it, 3, "{before}");
+    assert_eq!(number(&after, "retransmits"), number_of_it + 1, "{before}\n{after}");
+    assert_eq!(number(&before, "backoff"), number_of_it - 1, "a step back: {after}");
     assert_eq!(after["rto_ms"], before["rto_ms"], "the same wait again: {before}\n{after}");
     let (wrong, corrected) = (Forecast::of(&before).unwrap(), Forecast::of(&after).unwrap());
     assert!(corrected.expected_ns.abs_diff(wrong.expected_ns) > 500_000_000, "{before}\n{after}");
-    silence.assert_true_from(5);
+    silence.assert_true_from(number_of_it + 1);
     silence.tracer.finish().assert_clean();
 }
 

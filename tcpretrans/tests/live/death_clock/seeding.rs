@@ -9,7 +9,7 @@ use xtask::lab::{
 };
 
 use crate::{
-    tracer::{PATIENCE, Tracer, is_of, is_type, netns, number},
+    tracer::{Tracer, is_of, is_type, netns, number, patience},
     truth::to_ms,
 };
 
@@ -25,7 +25,7 @@ fn in_trouble(lab: &Lab, family: Family) -> [TcpStream; 2] {
         end.write_all(&[7; 300]).unwrap();
     }
     for end in &ends {
-        socket::await_info(end, PATIENCE, |info| info.retransmits >= 3).unwrap();
+        socket::await_info(end, patience(), |info| info.retransmits >= 3).unwrap();
     }
     ends
 }

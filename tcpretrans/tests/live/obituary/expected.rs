@@ -12,7 +12,7 @@ use xtask::lab::{
     socket::{self, Options},
 };
 
-use crate::tracer::{PATIENCE, Tracer, netns};
+use crate::tracer::{Tracer, netns, patience};
 
 /// The columns of the table of endings.
 pub struct Ending<'a> {
@@ -137,12 +137,12 @@ pub fn end_between(tracer: &Tracer, lport: u16, rport: u16) -> Value {
 
 /// Waits until the kernel has closed a socket that the test still holds.
 pub fn await_death(socket: &TcpStream) {
-    socket::await_info(socket, PATIENCE, |info| info.state == socket::CLOSE).unwrap();
+    socket::await_info(socket, patience(), |info| info.state == socket::CLOSE).unwrap();
 }
 
 /// Waits for so many RTOs without an answer.
 pub fn await_rtos(socket: &TcpStream, rtos: u8) {
-    socket::await_info(socket, PATIENCE, |info| info.retransmits >= rtos).unwrap();
+    socket::await_info(socket, patience(), |info| info.retransmits >= rtos).unwrap();
 }
 
 /// A socket that calls `to`, and the call is under way.

@@ -13,7 +13,7 @@ use xtask::lab::{
 };
 
 use super::expected::{Ending, Scene, await_rtos, pause, this_process, wall_ns};
-use crate::tracer::{PATIENCE, number};
+use crate::tracer::{number, patience};
 
 #[test]
 fn the_application_closes_in_the_middle_of_a_backoff_and_the_kernel_gives_up() {
@@ -76,7 +76,7 @@ fn the_application_closes_in_the_middle_of_a_backoff_and_the_path_heals() {
     await_rtos(&client, 1);
     drop(client);
     trouble.heal().unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(patience())).unwrap();
     server.read_to_end(&mut Vec::new()).unwrap();
     drop(server);
     let closed = scene.end_of(id);
@@ -139,7 +139,7 @@ fn the_same_with_a_connection_that_had_trouble_before() {
     (&connection.client).write_all(b"once").unwrap();
     await_rtos(&connection.client, 1);
     trouble.heal().unwrap();
-    socket::await_info(&connection.client, PATIENCE, |info| info.unacked == 0).unwrap();
+    socket::await_info(&connection.client, patience(), |info| info.unacked == 0).unwrap();
     scene.lab.right.unreachable().unwrap();
     (&connection.client).write_all(b"hurry up").unwrap();
     pause(80);
@@ -161,7 +161,7 @@ fn a_close_that_waited_for_nothing_is_no_hang_up() {
     drop(client);
     scene.tracer.wait_for("rto", |event| event["type"] == "rto");
     trouble.heal().unwrap();
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(patience())).unwrap();
     server.read_to_end(&mut Vec::new()).unwrap();
     drop(server);
     let closed = scene.end_of(id);
@@ -185,10 +185,10 @@ fn the_peer_closes_while_our_data_is_being_retransmitted() {
     (&client).write_all(&[7; 100]).unwrap();
     await_rtos(&client, 2);
     server.shutdown(Shutdown::Write).unwrap();
-    socket::await_info(&client, PATIENCE, |info| info.state == 8).unwrap();
+    socket::await_info(&client, patience(), |info| info.state == 8).unwrap();
     trouble.heal().unwrap();
     drop(client);
-    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    server.set_read_timeout(Some(patience())).unwrap();
     server.read_to_end(&mut Vec::new()).unwrap();
     let closed = scene.end_of(id);
     Ending {

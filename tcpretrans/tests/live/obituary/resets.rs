@@ -5,7 +5,7 @@ use std::{io::Write, net::Shutdown};
 use xtask::lab::{Connection, Packets, socket::Options, trouble::Fate};
 
 use super::expected::{Ending, On, Scene, await_death, await_rtos, end_between, pause, this_process, trace};
-use crate::tracer::{PATIENCE, number};
+use crate::tracer::{number, patience};
 
 const BY_PEER: Ending<'static> = Ending {
     cause: "reset_by_peer",
@@ -88,7 +88,7 @@ fn unread_data_makes_close_a_reset_as_both_ends_tell() {
     let (client, server) = connection.ends().unwrap();
     let id = connection.client.cookie().unwrap();
     (&connection.server).write_all(b"please read me").unwrap();
-    connection.client.set_read_timeout(Some(PATIENCE)).unwrap();
+    connection.client.set_read_timeout(Some(patience())).unwrap();
     connection.client.peek(&mut [0]).unwrap();
     drop(connection.client);
     let by = format!("reset by the local application {}, which closed with 14 bytes unread", this_process());

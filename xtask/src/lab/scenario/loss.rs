@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{PORT, Stage};
-use crate::lab::{Connection, Family, Packets, trouble::Fate};
+use crate::lab::{Connection, Family, Packets, netem::Path, trouble::Fate};
 
 /// Data both ways under random loss, slowly enough to read along: some ten retransmissions a second.
 pub(super) fn random(stage: &Stage<'_>) -> Result<()> {
@@ -66,12 +66,12 @@ pub(super) fn delay(stage: &Stage<'_>) -> Result<()> {
     let lab = stage.lab;
     let Connection { mut client, mut server } = lab.connect(Family::V4, PORT)?;
     stage.repeat(|| {
-        lab.right.delay(Duration::from_millis(1))?;
+        lab.right.impair(Path::slow(Duration::from_millis(1)))?;
         for _ in 0..20 {
             client.write_all(b"?").context("the request")?;
             read_exactly(&mut server, 1)?;
         }
-        lab.right.delay(Duration::from_millis(600))?;
+        lab.right.impair(Path::slow(Duration::from_millis(600)))?;
         stage.say("what the server sends now takes 600 ms; the client's RTO is shorter");
         client.write_all(b"?").context("the request")?;
         stage.pause(Duration::from_secs(3));
