@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Output, Stdio},
     sync::LazyLock,
@@ -117,6 +117,27 @@ fn damage_is_told_and_the_exit_code_tells() {
     assert_eq!(said.status.code(), Some(2));
     let said = text(&said.stderr);
     assert!(said.contains(": the file ends within this line\n") && said.contains("has no end"), "{said}");
+}
+
+#[test]
+fn what_comes_through_a_pipe_is_shown_as_it_comes() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tcpretrans"))
+        .args(["replay", "-", "--format", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for line in RECORDING.lines().take(3) {
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        // The pipe stays open: nothing but the line itself can bring this about.
+        let mut shown = String::new();
+        stdout.read_line(&mut shown).unwrap();
+        assert_eq!(shown.trim_end(), line);
+    }
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
