@@ -107,7 +107,8 @@ async fn trace(
     if config.verbosity > 0 {
         forward_log(&mut programs)?;
     }
-    let start = start_event(&config, &features, calibration.hz);
+    let mut clock = wall_clock();
+    let start = start_event(&config, &features, calibration.hz, clock);
     let sinks = outputs::open(&config.output)?;
 
     let mut correlator = Correlator::new(flow::Config {
@@ -122,7 +123,6 @@ async fn trace(
     let mut session = Session::new(programs, correlator, Owners::new(Cgroups::new()));
     let mut output =
         Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
-    let mut clock = wall_clock();
     let mut events =
         vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
     for (kind, record) in &calibration.records {
@@ -258,7 +258,7 @@ fn forward_log(programs: &mut Programs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
+fn start_event(config: &Config, features: &Features, hz: u32, clock: Clock) -> Start {
     let kernel = nix::sys::utsname::uname()
         .map(|name| name.release().to_string_lossy().into_owned())
         .unwrap_or_default();
@@ -268,7 +268,7 @@ fn start_event(config: &Config, features: &Features, hz: u32) -> Start {
         hz,
         command: config.command.clone(),
         filters: config.filter.describe(),
-        clock_ns: clock::wall_minus_mono_ns(),
+        clock_ns: clock.wall_minus_mono_ns,
         features: feature_map(features),
         reset_reasons: features.reset_reasons.iter().map(|(&number, name)| (number, name.clone())).collect(),
         warn_at_percent: Some(config.output.warn_at_percent),
