@@ -115,6 +115,17 @@ fn the_tables_by_group_are_as_committed() {
 }
 
 #[test]
+fn the_documentation_shows_what_is_printed() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recordings.md");
+    let page = fs::read_to_string(page).expect("committed");
+    let overview = clean(&on(&night(), &[]));
+    let by_process = clean(&on(&night(), &["--by", "process"]));
+    for text in [overview.as_str(), by_process.split("\n\n").nth(1).expect("a table")] {
+        assert!(page.contains(text), "docs/recordings.md shows something else than:\n{text}");
+    }
+}
+
+#[test]
 fn totals_are_those_of_the_recordings_own_ends() {
     let report = json(&night(), &[]);
     let ends = events("end");

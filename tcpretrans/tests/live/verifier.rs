@@ -16,7 +16,7 @@ use std::{
 };
 
 use libc::{c_int, c_void, pid_t, user_regs_struct};
-use tcpretrans::kernel::features::TRACEPOINTS;
+use tcpretrans::kernel::features::{RECOVERY_EXIT, TRACEPOINTS};
 
 use crate::{attempts::VERIFIER, limits::FEATURES, tracer::command};
 
@@ -148,6 +148,9 @@ fn the_verifiers_work_stays_far_below_its_limit() {
         TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
     if FEATURES.seed {
         names.push("tcp_seed");
+    }
+    if FEATURES.recovery_exit {
+        names.push(RECOVERY_EXIT);
     }
     let counts = count_instructions();
     assert_eq!(counts.len(), names.len(), "{names:?}: {counts:?}");
