@@ -79,13 +79,15 @@ impl Session {
     /// If the kernel's counters cannot be read.
     pub fn check_losses(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<(), AttachError> {
         let losses = self.losses.check(&self.programs)?;
-        let explained = !losses.is_empty();
-        for lost in losses {
+        if !losses.lost.is_empty() {
+            self.correlator.records_were_lost(now_ns);
+        }
+        for lost in losses.lost {
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
         self.correlator.report_evictions(now_ns, events);
-        if explained {
-            self.correlator.records_were_lost(now_ns);
+        if losses.retransmissions {
+            self.correlator.retransmissions_were_lost(now_ns);
         } else {
             self.correlator.nothing_was_lost(events);
         }
