@@ -12,6 +12,8 @@ pub mod spot;
 pub use fields::{Field, Form, Place, SnapshotOffsets, WalkOffsets};
 pub use filter::FilterSettings;
 pub use owner::OwnerSlot;
+#[cfg(not(target_arch = "bpf"))]
+pub use record::Number;
 pub use record::{DecodeError, Kind, Record, Snapshot};
 pub use spot::Spot;
 

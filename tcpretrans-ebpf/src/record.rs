@@ -92,6 +92,10 @@ trait WireField: Sized {
 
     /// Sets the number of that name, if it is here and takes the value; `own` is this field's name.
     fn assign(&mut self, own: &'static str, name: &str, value: i128) -> bool;
+
+    /// Shows the numbers in it, in the order of the wire. It is called `own` and begins at `offset`.
+    #[cfg(not(target_arch = "bpf"))]
+    fn numbers(own: &'static str, offset: usize, visit: &mut impl FnMut(Number));
 }
 
 macro_rules! wire_integers {
@@ -128,6 +132,11 @@ macro_rules! wire_integers {
                     _ => false,
                 }
             }
+
+            #[cfg(not(target_arch = "bpf"))]
+            fn numbers(own: &'static str, offset: usize, visit: &mut impl FnMut(Number)) {
+                visit(Number { name: own, offset, width: size_of::<$ty>(), signed: <$ty>::MIN != 0 });
+            }
         }
     )*};
 }
@@ -149,6 +158,9 @@ impl<const N: usize> WireField for [u8; N] {
     fn assign(&mut self, _: &'static str, _: &str, _: i128) -> bool {
         false
     }
+
+    #[cfg(not(target_arch = "bpf"))]
+    fn numbers(_: &'static str, _: usize, _: &mut impl FnMut(Number)) {}
 }
 
 macro_rules! wire_struct {
@@ -174,6 +186,11 @@ macro_rules! wire_struct {
 
             fn assign(&mut self, _: &'static str, name: &str, value: i128) -> bool {
                 $(self.$name.assign(stringify!($name), name, value))||*
+            }
+
+            #[cfg(not(target_arch = "bpf"))]
+            fn numbers(_: &'static str, offset: usize, visit: &mut impl FnMut(Number)) {
+                $(<$ty>::numbers(stringify!($name), offset + core::mem::offset_of!(Self, $name), visit);)*
             }
         }
 
@@ -297,6 +314,44 @@ impl Record {
     }
 }
 
+/// One of the numbers that a record has, and where.
+#[cfg(not(target_arch = "bpf"))]
+#[derive(Clone, Copy, Debug)]
+pub struct Number {
+    /// As [`Record::differences`] tells it.
+    pub name: &'static str,
+    offset: usize,
+    width: usize,
+    signed: bool,
+}
+
+#[cfg(not(target_arch = "bpf"))]
+impl Number {
+    /// Sets it. False: the value does not fit; then nothing changes.
+    pub fn store(&self, record: &mut Record, value: i128) -> bool {
+        let bytes = match (self.width, self.signed) {
+            (1, false) => u8::try_from(value).map(u64::from),
+            (2, false) => u16::try_from(value).map(u64::from),
+            (4, false) => u32::try_from(value).map(u64::from),
+            (4, true) => i32::try_from(value).map(|value| u64::from(value as u32)),
+            (8, false) => u64::try_from(value),
+            _ => return false,
+        };
+        let Ok(bytes) = bytes else { return false };
+        // SAFETY: a record is integers and arrays of them without padding (asserted where it is defined), so any
+        // bytes are a record, and all of its bytes are initialised.
+        let all = unsafe { &mut *core::ptr::from_mut(record).cast::<[u8; Record::SIZE]>() };
+        let Some(place) = all.get_mut(self.offset..self.offset + self.width) else { return false };
+        match place {
+            [one] => *one = bytes as u8,
+            place if place.len() == 2 => place.copy_from_slice(&(bytes as u16).to_ne_bytes()),
+            place if place.len() == 4 => place.copy_from_slice(&(bytes as u32).to_ne_bytes()),
+            place => place.copy_from_slice(&bytes.to_ne_bytes()),
+        }
+        true
+    }
+}
+
 /// Fields by name, for recordings.
 #[cfg(not(target_arch = "bpf"))]
 impl Record {
@@ -305,6 +360,11 @@ impl Record {
     /// compares those.
     pub fn differences(&self, base: &Record, mut visit: impl FnMut(&'static str, i128)) {
         WireField::differences(self, base, "", &mut visit);
+    }
+
+    /// Calls `visit` with every number, in the order in which [`Record::differences`] tells them.
+    pub fn numbers(mut visit: impl FnMut(Number)) {
+        <Record as WireField>::numbers("", 0, &mut visit);
     }
 
     /// Sets the number of that name, as [`Record::differences`] tells it. False: there is no such number, or
@@ -350,6 +410,24 @@ mod tests {
             assert!(copy.set(name, value), "{name}");
         }
         assert_eq!(copy, record);
+    }
+
+    #[test]
+    fn a_number_is_stored_where_its_name_is() {
+        let values = [0, 1, 255, 256, 65_535, 65_536, i128::from(u32::MAX), i128::from(u64::MAX), -1, -105];
+        let mut numbers = Vec::new();
+        Record::numbers(|number| numbers.push(number));
+        let mut told = Vec::new();
+        all_ones().differences(&Record::default(), |name, _| told.push(name));
+        assert_eq!(numbers.iter().map(|number| number.name).collect::<Vec<_>>(), told);
+        for number in &numbers {
+            for value in values {
+                let (mut by_name, mut by_place) = (all_ones(), all_ones());
+                let fits = by_name.set(number.name, value);
+                assert_eq!(number.store(&mut by_place, value), fits, "{} {value}", number.name);
+                assert_eq!(by_place, by_name, "{} {value}", number.name);
+            }
+        }
     }
 
     #[test]

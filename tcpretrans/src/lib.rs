@@ -3,8 +3,10 @@
 //! One way through the house: `kernel` (programs, ring buffer) -> records (`tcpretrans_ebpf::Record`) ->
 //! `flow` (correlation: pure, no I/O, no clock) -> `event` -> `sink` (table, JSON Lines).
 
+pub mod advise;
 pub mod cli;
 pub mod deadline;
+pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod filter;
@@ -14,4 +16,5 @@ pub mod live;
 pub mod owner;
 pub mod recording;
 pub mod replay;
+pub mod report;
 pub mod sink;

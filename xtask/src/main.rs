@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
-    bench, dist,
+    bench, demo, dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
@@ -37,6 +37,7 @@ enum Command {
     /// A part of `bench`
     #[command(hide = true)]
     BenchUnanswered(bench::UnansweredArgs),
+    RecordDemo(demo::Args),
     VerifyCounts(verify_counts::Args),
     /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
     Dist {
@@ -109,6 +110,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
         Command::Bench(arguments) => return bench::run(&arguments),
         Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::replay_args::ReplayArgs;
+use super::{advise_args::AdviseArgs, demo_args::DemoArgs, replay_args::ReplayArgs, report_args::ReportArgs};
 
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
@@ -16,6 +16,9 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
     ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "what the log saw, in order of time"),
+    ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
+    ("tcpretrans advise tcp.jsonl", "what would other settings have done?"),
+    ("tcpretrans demo", "a recorded incident, without root"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -65,6 +68,12 @@ pub struct CommandLine {
 pub enum Command {
     /// Run recordings through the correlation again and print them as live tracing did
     Replay(Box<ReplayArgs>),
+    /// Sum up recordings on one screen
+    Report(Box<ReportArgs>),
+    /// Say what other settings would do: RTO_MIN, timeouts of applications, tcp_retries2, from recordings
+    Advise(Box<AdviseArgs>),
+    /// Show a recorded incident: needs no rights, traces nothing
+    Demo(DemoArgs),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

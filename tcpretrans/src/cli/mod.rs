@@ -1,11 +1,14 @@
 //! The command line: from arguments to a [`Config`], and from results to exit codes.
 
+pub mod advise_args;
 pub mod args;
 pub mod config;
+pub mod demo_args;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
 pub mod replay_args;
+pub mod report_args;
 pub mod selection;
 pub mod usage;
 
@@ -18,8 +21,10 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::{doctor, replay};
+use crate::{advise, demo, doctor, replay, report};
+use advise_args::AdviseConfig;
 use args::{Command, CommandLine};
+use demo_args::DemoConfig;
 use exit::Exit;
 use replay_args::ReplayConfig;
 use usage::UsageError;
@@ -60,8 +65,11 @@ fn dispatch(
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
             live(Config::from_args(&line.live, command)?)
         }
+        Some(Command::Report(options)) => report::run(&options),
+        Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),
+        Some(Command::Demo(options)) => demo::run(&DemoConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);

@@ -30,9 +30,10 @@ mod seeded;
 mod simulation;
 mod verdict;
 mod view;
-mod wheel;
+pub mod wheel;
 
 pub use budget::{model_timeout_ms, orphan_retries};
+pub use from_record::is_plausible;
 pub use kernel_clock::Kernel;
 pub use request::{Queue, RequestView, WaitCap, request_wait_jiffies};
 pub use view::{Moment, Sysctls, Thin, Timer, TimerView};

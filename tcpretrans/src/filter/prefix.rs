@@ -38,6 +38,15 @@ pub enum PrefixError {
 }
 
 impl Prefix {
+    /// The network of so many bits that an address is in; of all its bits, if there are not as many.
+    pub fn around(address: IpAddr, bits: u8) -> Prefix {
+        let (address, longest) = match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => (v4, 32),
+            v6 @ IpAddr::V6(_) => (v6, 128),
+        };
+        Prefix { address, bits: bits.min(longest) }.network()
+    }
+
     fn mapped_bits(&self) -> u8 {
         match self.address {
             IpAddr::V4(_) => self.bits + 96,
@@ -159,6 +168,15 @@ mod tests {
         assert!(prefix("0.0.0.0/0").contains_address(Ipv4Addr::new(1, 2, 3, 4).into()));
         assert!(!prefix("0.0.0.0/0").contains_address("2001:db8::1".parse().expect("valid")));
         assert!(prefix("2001:db8::/32").contains_address("2001:db8::1".parse().expect("valid")));
+    }
+
+    #[test]
+    fn around_an_address() {
+        let around = |text: &str, bits| Prefix::around(text.parse().expect(text), bits).to_string();
+        assert_eq!(around("10.1.2.3", 24), "10.1.2.0/24");
+        assert_eq!(around("::ffff:10.1.2.3", 8), "10.0.0.0/8");
+        assert_eq!(around("2001:db8:1:2:3::4", 64), "2001:db8:1:2::/64");
+        assert_eq!(around("10.1.2.3", 64), "10.1.2.3");
     }
 
     #[test]

@@ -108,11 +108,13 @@ impl Episode {
     /// undo (Eifel, DSACK, F-RTO) has called `tcp_undo_cwnd_reduction`, which clears `undo_marker`; but losses that
     /// are no congestion never set it.
     ///
-    /// A DSACK for a part of the retransmissions leaves it open: perhaps the others' DSACKs were lost.
+    /// That nothing was undone is a reason to call it necessary only as long as this connection has shown no DSACK and
+    /// no reordering. A DSACK for a part of the retransmissions leaves it open: perhaps the others' were lost. And on a
+    /// path that reorders, late originals end the episode, and the DSACKs for what was sent twice come afterwards.
     pub fn spurious_at_exit(&self, record: &Record) -> Option<bool> {
         let undone = record.sock.undo_marker == 0;
-        let some_were = record.sock.dsack_dups != self.dsack_dups;
-        (self.undo_marked && (undone || !some_were)).then_some(undone)
+        let doubtful = record.sock.dsack_dups != 0 || record.sock.reord_seen != 0;
+        (self.undo_marked && (undone || !doubtful)).then_some(undone)
     }
 
     /// The same, of probes: a DSACK since then says that the probe was a duplicate.

@@ -62,8 +62,14 @@ pub fn flow_id(kind: Kind, record: &Record) -> FlowId {
     if record.cookie != 0 {
         return FlowId(record.cookie);
     }
+    own_id(record)
+}
+
+/// The id of a socket whose cookie is not known. Not by when it was opened: that is forgotten at CLOSE, and last words
+/// come later.
+pub fn own_id(record: &Record) -> FlowId {
     let mut hasher = DefaultHasher::new();
-    (record.sk, record.born_ns, record.lport, record.raddr, record.rport).hash(&mut hasher);
+    (record.sk, Ends::of(record)).hash(&mut hasher);
     FlowId(hasher.finish() | OURS)
 }
 

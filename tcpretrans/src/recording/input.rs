@@ -119,6 +119,13 @@ impl Input {
         Ok(input.followed_by(bytes, file))
     }
 
+    /// What is in memory already.
+    pub(super) fn of_memory(name: &str, recording: Vec<u8>) -> Result<Input, OpenError> {
+        let head = look_into(name, &recording[..recording.len().min(HEAD as usize)])?;
+        let len = Some(recording.len() as u64);
+        Ok(Input { name: name.to_owned(), len, head, place: Place::Open(Box::new(Cursor::new(recording))) })
+    }
+
     fn of_stream(name: String, stream: &mut impl Read) -> Result<(Input, Vec<u8>), OpenError> {
         let mut bytes = Vec::new();
         let read = stream.take(HEAD).read_to_end(&mut bytes);

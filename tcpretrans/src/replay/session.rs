@@ -88,6 +88,8 @@ impl Session {
             What::Lost(lost) if lost.place == LostWhere::Map => {
                 self.correlator.report_evictions(event.mono_ns, events);
             }
+            // Known from what the sockets counted, not from a loss that could have ended flows unseen.
+            What::Lost(lost) if lost.place == LostWhere::Unseen => events.push(event),
             What::Lost(_) => {
                 self.correlator.records_were_lost(event.mono_ns);
                 events.push(event);
@@ -116,8 +118,13 @@ impl Session {
     }
 
     /// The `end` for what was replayed; `recorded` is the live trace's.
-    pub fn end(&self, totals: Totals, mono_ns: u64, recorded: &End) -> Event {
+    pub fn end(&self, mut totals: Totals, mono_ns: u64, recorded: &End) -> Event {
+        // Another output of that trace may have lost some, and what was lost last has no event.
+        for (&place, &records) in &recorded.lost {
+            totals.lose(place, records.saturating_sub(totals.lost(place)));
+        }
         let end = End {
+            records: recorded.records.clone(),
             records_sent: recorded.records_sent,
             records_received: recorded.records_received,
             flows_left: self.correlator.flows() as u64,

@@ -1,6 +1,6 @@
 //! What happened, in numbers: the `end` event, and `--summary`.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use crate::event::{End, Event, LostWhere, RetransmitType, What};
 
@@ -56,25 +56,40 @@ impl Totals {
         *self.0.lost.entry(place).or_default() += records;
     }
 
+    /// How many were lost there.
+    pub fn lost(&self, place: LostWhere) -> u64 {
+        self.0.lost.get(&place).copied().unwrap_or(0)
+    }
+
     /// Adds those of another trace.
     pub fn add(&mut self, other: &Totals) {
-        let (Totals(end), Totals(other)) = (self, other);
-        for (&ty, more) in &other.retransmits {
+        // Each by name, so that none is forgotten. What is no count of events is not the totals' business.
+        let End {
+            duration_ms: _,
+            retransmits,
+            thresholds,
+            recovered,
+            closed,
+            lost,
+            unseen_segs,
+            errors,
+            timeouts,
+            records: _,
+            records_sent: _,
+            records_received: _,
+            flows_left: _,
+        } = &other.0;
+        let Totals(end) = self;
+        for (&ty, more) in retransmits {
             *end.retransmits.entry(ty).or_default() += more;
         }
-        for (&error, count) in &other.errors {
-            *end.errors.entry(error).or_default() += count;
-        }
-        end.timeouts += &other.timeouts;
-        end.unseen_segs += other.unseen_segs;
-        end.thresholds += other.thresholds;
-        end.recovered += other.recovered;
-        for (&cause, count) in &other.closed {
-            *end.closed.entry(cause).or_default() += count;
-        }
-        for (&place, records) in &other.lost {
-            *end.lost.entry(place).or_default() += records;
-        }
+        end.thresholds += thresholds;
+        end.recovered += recovered;
+        end.unseen_segs += unseen_segs;
+        end.timeouts += timeouts;
+        add_counts(&mut end.closed, closed);
+        add_counts(&mut end.lost, lost);
+        add_counts(&mut end.errors, errors);
     }
 
     /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
@@ -88,6 +103,12 @@ impl Totals {
     /// As [`summary`].
     pub fn summary(&self, duration_ms: u64) -> String {
         summary(&self.clone().into_end(duration_ms))
+    }
+}
+
+fn add_counts<K: Copy + Ord>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {
+    for (&key, count) in more {
+        *counts.entry(key).or_default() += count;
     }
 }
 
@@ -148,7 +169,10 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::{
-        event::{Cause, Retransmit, RetransmitType, SendError, run::TypeTotal},
+        event::{
+            Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
+            run::{Timeouts, TypeTotal},
+        },
         sink::sample_events as sample,
     };
 
@@ -192,7 +216,26 @@ mod tests {
             .into()
         );
         assert_eq!(end.errors, [(SendError::QueueDrop, 1)].into());
+        assert_eq!(end.timeouts, Timeouts { retransmitted: 3, synack: 0, gave_up: 1 });
         assert_eq!(end.duration_ms, 30_200);
+    }
+
+    #[test]
+    fn segments_that_were_not_seen_are_counted_apart() {
+        let mut totals = Totals::default();
+        let unseen = Some(Unseen { segs: 5, maybe_failed: false });
+        let lost = Lost { records: 2, place: LostWhere::Unseen, unseen };
+        totals.count(&sample::event(sample::ipv4_flow(), What::Lost(lost)));
+        assert_eq!(
+            totals.summary(500).lines().skip(2).collect::<Vec<_>>(),
+            [
+                "Thresholds passed: 0. Episodes recovered: 0.",
+                "LOST, so the numbers above are too low: unseen 2.",
+                "Segments that the kernel retransmitted unseen: 5.",
+            ]
+        );
+        let end = totals.into_end(500);
+        assert_eq!((end.unseen_segs, end.lost[&LostWhere::Unseen]), (5, 2));
     }
 
     #[test]

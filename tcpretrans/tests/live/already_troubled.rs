@@ -3,7 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use xtask::lab::{
-    Family, Lab,
+    Family, Lab, patient,
     socket::{self, Options},
 };
 
@@ -18,7 +18,7 @@ fn its_ladder_and_its_end_are_told() {
     let lab = Lab::new().unwrap();
     let mut connection = lab.connect(Family::V4, 0).unwrap();
     connection.warm_up().unwrap();
-    let mut client = connection.client.user_timeout(Duration::from_secs(6)).unwrap();
+    let mut client = connection.client.user_timeout(patient(Duration::from_secs(6))).unwrap();
     let cookie = client.cookie().unwrap();
     let _trouble = lab.right.unreachable().unwrap();
     client.write_all(b"hello").unwrap();

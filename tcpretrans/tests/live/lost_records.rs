@@ -1,11 +1,16 @@
 //! A tracer that cannot keep up loses records; every one of them is told.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use nix::sys::signal::Signal;
-use xtask::lab::Lab;
+use xtask::lab::{Lab, witness::Witness};
 
 use crate::{
     storm::Storm,
-    tracer::{Tracer, is_type, netns, number},
+    tracer::{Outcome, Tracer, is_type, netns, number, patience},
 };
 
 const CONNECTIONS: usize = 300;
@@ -14,30 +19,70 @@ const CONNECTIONS: usize = 300;
 fn a_full_ring_is_counted_and_told() {
     require_lab!();
     let lab = Lab::new().unwrap();
+    let witness = Witness::call();
     let mut storm = Storm::gather(&lab, CONNECTIONS);
     let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
     tracer.signal(Signal::SIGSTOP);
     storm.break_out(&lab);
-    // A record has some 400 bytes: no more than 170 of them fit. Each connection makes two within the first second.
-    let start = std::time::Instant::now();
-    let attempts = || lab.left.counters().unwrap().get("RetransSegs");
-    while attempts() < 2 * CONNECTIONS as u64 {
-        assert!(start.elapsed() < crate::tracer::patience(), "no storm");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    await_overflow(&lab);
     tracer.signal(Signal::SIGCONT);
     tracer.wait_for("lost", |event| event["event"] == "lost" && event["where"] == "ring");
     // It goes on as before.
     let so_far = tracer.events().iter().filter(|event| is_type(event, "rto")).count();
     tracer.wait_for_many("rto", so_far + 1, |event| is_type(event, "rto"));
-    let earlier = attempts();
+    let ports = storm.ports();
+    storm.calm_down(&lab);
     let outcome = tracer.finish();
-    let later = attempts();
     outcome.assert_clean();
 
+    let lost = check_accounts(&outcome, attempts(&lab), hidden(witness, &ports));
+    assert!(lost > 0, "{}", outcome.end());
+}
+
+fn attempts(lab: &Lab) -> u64 {
+    lab.left.counters().unwrap().get("RetransSegs")
+}
+
+/// A record has some 500 bytes: not even 170 of them fit. Each connection makes two within the first second.
+fn await_overflow(lab: &Lab) {
+    let start = Instant::now();
+    while attempts(lab) < 2 * CONNECTIONS as u64 {
+        assert!(start.elapsed() < patience(), "no storm");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_is_found_lost_while_finishing_is_told_as_well() {
+    require_lab!();
+    let lab = Lab::new().unwrap();
+    let witness = Witness::call();
+    let mut storm = Storm::gather(&lab, CONNECTIONS);
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
+    tracer.signal(Signal::SIGSTOP);
+    storm.break_out(&lab);
+    let ports = storm.ports();
+    await_overflow(&lab);
+    storm.calm_down(&lab);
+    // It hears of this the moment it goes on.
+    tracer.signal(Signal::SIGINT);
+    tracer.signal(Signal::SIGCONT);
+    let outcome = tracer.outcome();
+    outcome.assert_clean();
+    let lost = check_accounts(&outcome, attempts(&lab), hidden(witness, &ports));
+    assert!(lost > 0, "{}", outcome.end());
+}
+
+/// Retransmissions where no program runs.
+fn hidden(witness: Option<Witness>, ports: &[u16]) -> u64 {
+    witness.map_or(0, |witness| witness.retransmissions(ports).unwrap())
+}
+
+/// Every record that a program made was received or is reported as lost, and every attempt made one but for the
+/// hidden ones. Gives the number lost.
+fn check_accounts(outcome: &Outcome, attempts: u64, hidden: u64) -> u64 {
     let end = outcome.end();
     let lost = number(&end["lost"], "ring");
-    assert!(lost > 0, "{end}");
     let told: u64 = outcome
         .events
         .iter()
@@ -46,8 +91,20 @@ fn a_full_ring_is_counted_and_told() {
         .sum();
     assert_eq!(told, lost, "what `lost` events told adds up: {end}");
     assert_eq!(number(end, "records_sent"), number(end, "records_received"), "{end}");
-    // No silent loss: each attempt was either received or is among the lost (which other kinds may be as well).
+    for tracepoint in ["tcp_retransmit_skb", "inet_sock_set_state", "tcp_cong_state_set"] {
+        let account = &end["records"][tracepoint];
+        assert_eq!(number(account, "sent"), number(account, "received"), "{tracepoint}: {end}");
+    }
+    let ring: u64 = end["records"].as_object().unwrap().values().map(|account| number(account, "ring")).sum();
+    assert_eq!(ring, lost, "by tracepoint as in all: {end}");
+    // No silent loss: each attempt was received, or is among the lost, or happened where no program runs.
     let received = outcome.retransmits().len() as u64;
-    assert!(received <= later, "{received} told of {later}");
-    assert!(received + lost >= earlier, "{received} told and {lost} lost, but there were {earlier}");
+    assert_eq!(number(&end["records"]["tcp_retransmit_skb"], "received"), received, "{end}");
+    let refused = number(&end["records"]["tcp_retransmit_skb"], "ring");
+    assert_eq!(
+        received + refused + hidden,
+        attempts,
+        "{received} received, {refused} lost, {hidden} hidden: {end}"
+    );
+    lost
 }

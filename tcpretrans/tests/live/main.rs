@@ -13,9 +13,11 @@ macro_rules! require_lab {
     };
 }
 
+mod advise;
 mod already_troubled;
 mod attempts;
 mod bad_usage;
+mod counts;
 mod death_clock;
 mod endings;
 mod failed_send;
@@ -33,6 +35,7 @@ mod process;
 mod recording;
 mod recovery;
 mod replayed;
+mod report;
 mod rotation;
 mod rto_ladder;
 mod storm;
@@ -41,5 +44,6 @@ mod tail_loss;
 mod totals;
 mod tracer;
 mod truth;
+mod unseen;
 mod untroubled;
 mod verifier;

@@ -39,7 +39,14 @@ pub fn assert_same(recording: &str, printed: &[Value], whole: bool) {
             |event: &&Value| count.is_none() || event["flow"].is_object() && event["event"] != "observation";
         events.iter().filter(told).cloned().collect()
     };
-    let (printed, again) = (comparable(printed), comparable(&again));
+    let by_owner = ["pid", "comm", "cgroup"].iter().any(|option| start["filters"].get(option).is_some());
+    let (mut printed, mut again) = (comparable(printed), comparable(&again));
+    if by_owner {
+        // What the live trace remembered of flows that it did not show is not in the recording.
+        for end in [printed.last_mut(), again.last_mut()].into_iter().flatten() {
+            end["flows_left"] = Value::Null;
+        }
+    }
     if printed != again {
         panic!("replay differs from live: {}", first_difference(&printed, &again));
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use libc::{c_int, c_void, pid_t, user_regs_struct};
-use tcpretrans::kernel::features::TRACEPOINTS;
+use tcpretrans::kernel::features::{RECOVERY_EXIT, TRACEPOINTS};
 
 use crate::{attempts::VERIFIER, limits::FEATURES, tracer::command};
 
@@ -92,6 +92,7 @@ fn count_instructions() -> Vec<u64> {
     unsafe {
         command.pre_exec(|| ptrace(libc::PTRACE_TRACEME, 0, ptr::null_mut()));
     }
+    #[expect(clippy::zombie_processes, reason = "waitpid() below waits for it, as for its threads")]
     let child = command.spawn().unwrap();
     let main = child.id() as pid_t;
     let mut counts = Vec::new();
@@ -147,6 +148,9 @@ fn the_verifiers_work_stays_far_below_its_limit() {
         TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
     if FEATURES.seed {
         names.push("tcp_seed");
+    }
+    if FEATURES.recovery_exit {
+        names.push(RECOVERY_EXIT);
     }
     let counts = count_instructions();
     assert_eq!(counts.len(), names.len(), "{names:?}: {counts:?}");

@@ -72,15 +72,20 @@ pub fn available() -> bool {
 /// How many times slower than an ordinary machine this one may be: set in emulated ones.
 const SLOWNESS: &str = "TCPRETRANS_SLOWNESS";
 
-/// A limit for what should take much less, on this machine.
+/// That factor.
 ///
 /// # Panics
 /// If `TCPRETRANS_SLOWNESS` is set to no number.
+pub fn slowness() -> u32 {
+    std::env::var(SLOWNESS).map_or(1, |text| match text.parse() {
+        Ok(factor @ 1..) => factor,
+        _ => panic!("{SLOWNESS} is a factor, and `{text}` is none"),
+    })
+}
+
+/// A limit for what should take much less, on this machine.
 pub fn patient(limit: Duration) -> Duration {
-    let factor = std::env::var(SLOWNESS).map_or(1, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{SLOWNESS} is a factor, and `{text}` is no number"))
-    });
-    limit * factor
+    limit * slowness()
 }
 
 /// One end's addresses.

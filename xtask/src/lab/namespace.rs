@@ -113,6 +113,24 @@ impl Namespace {
         self.run(Counters::read)
     }
 
+    /// TCP sockets in use here; not those in TIME_WAIT, and no connection requests.
+    ///
+    /// # Errors
+    /// Names the file that could not be read.
+    pub fn sockets_in_use(&self) -> Result<u64> {
+        let mut sockets = 0;
+        for (file, section) in [("sockstat", "TCP:"), ("sockstat6", "TCP6:")] {
+            // `/proc/net` would be that of the main thread's namespace.
+            let path = format!("/proc/thread-self/net/{file}");
+            let text =
+                self.run(|| fs::read_to_string(&path)).with_context(|| format!("could not read {path}"))?;
+            let line = text.lines().find_map(|line| line.strip_prefix(section)).unwrap_or_default();
+            let count = line.split_whitespace().skip_while(|word| *word != "inuse").nth(1);
+            sockets += count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(sockets)
+    }
+
     /// Runs a command inside.
     ///
     /// # Errors

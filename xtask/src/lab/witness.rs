@@ -57,9 +57,29 @@ impl Witness {
     /// # Errors
     /// If the instance cannot be read.
     pub fn events(&self) -> io::Result<usize> {
-        let text = fs::read_to_string(self.0.join("trace"))?;
-        Ok(text.lines().filter(|line| !line.starts_with('#')).count())
+        Ok(self.lines()?.len())
     }
+
+    /// How many segments sockets with these local ports retransmitted, where each attempt is of one.
+    ///
+    /// # Errors
+    /// If the instance cannot be read.
+    pub fn retransmissions(&self, ports: &[u16]) -> io::Result<u64> {
+        let is_of = |line: &&String| {
+            line.contains(" tcp_retransmit_skb: ")
+                && ports.iter().any(|port| has_word(line, &format!("sport={port}")))
+        };
+        Ok(self.lines()?.iter().filter(is_of).count() as u64)
+    }
+
+    fn lines(&self) -> io::Result<Vec<String>> {
+        let text = fs::read_to_string(self.0.join("trace"))?;
+        Ok(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
+    }
+}
+
+fn has_word(line: &str, word: &str) -> bool {
+    line.split_whitespace().any(|other| other == word)
 }
 
 impl Drop for Witness {

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that this machine can run, in one go. CI runs the same.
 
+mod duckdb;
 mod live;
 mod steps;
 
@@ -35,7 +36,8 @@ pub struct Selection {
 /// The last line for the terminal: which step failed, or what was skipped although this is CI.
 pub fn run(selection: &Selection) -> Result<()> {
     let ci = workspace::is_ci();
-    let targets = live::TestTargets::of(&workspace::metadata()?)?;
+    let metadata = workspace::metadata()?;
+    let targets = live::TestTargets::of(&metadata)?;
     let mut suite = Suite::new(ci);
     if !selection.only_live {
         suite.step("format", || {
@@ -59,6 +61,7 @@ pub fn run(selection: &Selection) -> Result<()> {
             workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
             Ok(Outcome::Passed)
         })?;
+        suite.step("DuckDB queries", || duckdb::run(&workspace::target_dir(&metadata)?))?;
         suite.step("documentation", || {
             let mut command = workspace::cargo();
             command.env("RUSTDOCFLAGS", "--deny warnings");

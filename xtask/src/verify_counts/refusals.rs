@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::UdpSocket,
     thread,
     time::{Duration, Instant},
 };
@@ -9,12 +10,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
+    patience,
     rules::Untold,
     scenario::{Played, both_ends, settle},
 };
-use crate::lab::{Connection, DEVICE, Family, LEFT, Lab, Packets, shell, trouble::Fate};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::lab::{Connection, DEVICE, Family, LEFT, Lab, Packets, RIGHT, shell, trouble::Fate};
 
 /// Connections that have measured their RTT.
 fn warm(lab: &Lab, count: usize) -> Result<Vec<Connection>> {
@@ -27,7 +27,7 @@ fn warm(lab: &Lab, count: usize) -> Result<Vec<Connection>> {
 fn await_count(lab: &Lab, counter: &str, count: u64) -> Result<()> {
     let start = Instant::now();
     while lab.left.counters()?.get(counter) < count {
-        ensure!(start.elapsed() < PATIENCE, "{counter} does not get to {count}");
+        ensure!(start.elapsed() < patience(), "{counter} does not get to {count}");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -76,13 +76,7 @@ pub(super) fn no_route(lab: &Lab) -> Result<Played> {
     played(connections, Untold::NOTHING)
 }
 
-/// Makes the left host's queue so slow, and so short.
-fn queue(lab: &Lab, rate: &str, limit: &str) -> Result<()> {
-    // A probe that finds its segment still queued is no attempt, and no event tells of it.
-    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0")?;
-    narrow(lab, rate, limit)
-}
-
+/// Makes the left host's queue so slow, and so short (bytes).
 fn narrow(lab: &Lab, rate: &str, limit: &str) -> Result<()> {
     let words = ["qdisc", "add", "dev", DEVICE, "root", "tbf", "rate", rate, "burst", "1600", "limit", limit];
     lab.left.command("tc", &words).map(drop).context("this kernel needs sch_tbf (CONFIG_NET_SCH_TBF)")
@@ -96,7 +90,9 @@ fn widen(lab: &Lab) -> Result<()> {
 pub(super) fn full_queue(lab: &Lab) -> Result<Played> {
     lab.segmentation_offload(false)?;
     let mut connections = warm(lab, 4)?;
-    queue(lab, "4mbit", "5000")?;
+    // A probe that finds its segment still queued is no attempt, and no event tells of it.
+    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0")?;
+    narrow(lab, "4mbit", "5000")?;
     let loss = lab.right.on_arrival(&Packets::all().chance(0.1), Fate::Vanish)?;
     thread::scope(|scope| {
         let transfers: Vec<_> = connections
@@ -113,37 +109,35 @@ pub(super) fn full_queue(lab: &Lab) -> Result<Played> {
     played(connections, Untold::NOTHING)
 }
 
-/// Segments wait so long that their timers expire: `skb_still_in_host_queue`.
-fn wait_in_queue(lab: &Lab) -> Result<Vec<Connection>> {
-    let mut connections = warm(lab, 8)?;
-    // 1,000 bytes a second, of which the first of these takes three seconds.
-    narrow(lab, "8kbit", "100000")?;
-    let mut filler = warm_filler(lab)?;
-    filler.client.write_all(&[b'.'; 1400]).context("write()")?;
+/// Segments wait so long that their timers expire: `skb_still_in_host_queue`. Until the left host has found that so
+/// often.
+fn wait_in_queue(lab: &Lab, found: u64) -> Result<Vec<Connection>> {
+    let mut connections = warm(lab, WAITING)?;
+    // 2,000 bytes a second; what is no TCP goes first, and takes some seconds.
+    narrow(lab, "16kbit", "100000")?;
+    let filler = lab.left.run(|| UdpSocket::bind((LEFT.v4, 0))).context("bind()")?;
+    for _ in 0..10 {
+        filler.send_to(&[0; 1000], (RIGHT.v4, 9)).context("send()")?;
+    }
     for connection in &mut connections {
         connection.client.write_all(b"wait for me").context("write()")?;
     }
-    connections.push(filler);
+    await_count(lab, "TCPSpuriousRtxHostQueues", found)?;
+    widen(lab)?;
     Ok(connections)
 }
 
-/// A connection made through the slow queue, which it fills.
-fn warm_filler(lab: &Lab) -> Result<Connection> {
-    lab.connect(Family::V4, 0)
-}
+/// Connections whose segments wait.
+const WAITING: usize = 10;
 
 pub(super) fn slow_queue(lab: &Lab) -> Result<Played> {
     lab.left.sysctl("net.ipv4.tcp_early_retrans", "0")?;
-    let connections = wait_in_queue(lab)?;
-    await_count(lab, "TCPSpuriousRtxHostQueues", 16)?;
-    widen(lab)?;
+    let connections = wait_in_queue(lab, 2 * WAITING as u64)?;
     played(connections, Untold::NOTHING)
 }
 
 /// With probes: the first thing that each connection's timer finds is that its segment has not left.
 pub(super) fn slow_queue_probes(lab: &Lab) -> Result<Played> {
-    let connections = wait_in_queue(lab)?;
-    await_count(lab, "TCPSpuriousRtxHostQueues", 24)?;
-    widen(lab)?;
-    played(connections, Untold { queued_probes: None, ..Untold::NOTHING })
+    let connections = wait_in_queue(lab, 3 * WAITING as u64)?;
+    played(connections, Untold { queued_probes: Some(WAITING as u64), ..Untold::NOTHING })
 }

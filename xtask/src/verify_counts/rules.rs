@@ -32,8 +32,17 @@ pub struct Rule {
     pub ours: fn(&End) -> u64,
     /// The same in words: fields of `end`.
     pub words: &'static str,
-    /// What it counts besides, which no tracepoint tells, and what that is called.
-    pub besides: Option<(fn(&Untold) -> Option<u64>, &'static str)>,
+    /// What it counts besides.
+    pub besides: Option<Besides>,
+    /// Attempts that failed are a part of it. Kernels before 6.17 do not show those.
+    pub has_failures: bool,
+}
+
+/// Something that a counter counts and no tracepoint tells.
+#[derive(Debug, Clone, Copy)]
+pub struct Besides {
+    count: fn(&Untold) -> Option<u64>,
+    what: &'static str,
 }
 
 /// All of them.
@@ -45,6 +54,7 @@ pub const RULES: &[Rule] = &[
         ours: |end| end.all("segs") + end.all("failed_segs") + end.number("unseen_segs"),
         words: "segs + failed_segs + unseen_segs",
         besides: None,
+        has_failures: false,
     },
     // The same place, where the skb has a SYN; and tcp_rtx_synack.
     Rule {
@@ -52,6 +62,7 @@ pub const RULES: &[Rule] = &[
         ours: |end| end.of("segs", &["syn", "synack"]) + end.of("failed_segs", &["syn"]),
         words: "segs of syn and synack + failed_segs of syn",
         besides: None,
+        has_failures: true,
     },
     // tcp_xmit_retransmit_queue, which ACKs and RACK's timer call: after a success, outside of CA_Loss.
     Rule {
@@ -59,6 +70,7 @@ pub const RULES: &[Rule] = &[
         ours: |end| end.of("segs", &["fast", "rack_timer", "unknown"]),
         words: "segs of fast, rack_timer and unknown",
         besides: None,
+        has_failures: false,
     },
     // The same in CA_Loss, where a shrunk path MTU puts a socket as well (tcp_simple_retransmit).
     Rule {
@@ -66,6 +78,7 @@ pub const RULES: &[Rule] = &[
         ours: |end| end.of("segs", &["slow_start", "pmtu"]),
         words: "segs of slow_start and pmtu",
         besides: None,
+        has_failures: false,
     },
     // tcp_retransmit_timer counts each expiry before it decides: the attempts, sent or not, and the last one, which
     // gives up. Into a closed window it goes another way, and does not count. reqsk_timer_handler counts each expiry
@@ -75,14 +88,16 @@ pub const RULES: &[Rule] = &[
         counter: "TCPTimeouts",
         ours: |end| end.of("timeouts", &["retransmitted", "synack", "gave_up"]),
         words: "timeouts",
-        besides: Some((|untold| untold.expired_requests, "requests that ran out")),
+        besides: Some(Besides { count: |untold| untold.expired_requests, what: "requests that ran out" }),
+        has_failures: true,
     },
     // tcp_send_loss_probe, once the probe is sent. It prefers new data to a retransmission.
     Rule {
         counter: "TCPLossProbes",
         ours: |end| end.of("events.retransmit", &["tlp"]).saturating_sub(end.of("failed", &["tlp"])),
         words: "events of tlp that were sent",
-        besides: Some((|untold| untold.new_data_probes, "probes with new data")),
+        besides: Some(Besides { count: |untold| untold.new_data_probes, what: "probes with new data" }),
+        has_failures: false,
     },
     // skb_still_in_host_queue. __tcp_retransmit_skb asks it and gives up with EBUSY before it counts anything;
     // tcp_send_loss_probe asks it before it tries at all.
@@ -90,7 +105,11 @@ pub const RULES: &[Rule] = &[
         counter: "TCPSpuriousRtxHostQueues",
         ours: |end| end.of("errors", &["EBUSY"]),
         words: "errors of EBUSY",
-        besides: Some((|untold| untold.queued_probes, "probes whose segment was still queued")),
+        besides: Some(Besides {
+            count: |untold| untold.queued_probes,
+            what: "probes whose segment was still queued",
+        }),
+        has_failures: true,
     },
     // __tcp_retransmit_skb: segments that were counted, and that IP then refused. (The kernel leaves out EBUSY.)
     Rule {
@@ -98,6 +117,7 @@ pub const RULES: &[Rule] = &[
         ours: |end| end.all("failed_segs"),
         words: "failed_segs",
         besides: None,
+        has_failures: true,
     },
 ];
 
@@ -131,22 +151,28 @@ impl Row {
     }
 }
 
-/// Holds each counter against `end`.
-pub fn judge(kernel: impl Fn(&str) -> u64, end: &End, untold: &Untold) -> Vec<Row> {
+/// Holds each counter against `end`. `failures_told`: this kernel shows attempts that fail.
+pub fn judge(kernel: impl Fn(&str) -> u64, end: &End, untold: &Untold, failures_told: bool) -> Vec<Row> {
     RULES
         .iter()
         .map(|rule| {
             let (kernel, tool) = (kernel(rule.counter), (rule.ours)(end));
-            let besides = rule.besides.map(|(count, what)| (count(untold), what));
-            let words = match besides {
-                Some((Some(0), _)) | None => rule.words.to_owned(),
-                Some((Some(number), what)) => format!("{} + {number} {what}", rule.words),
-                Some((None, _)) if kernel == tool => rule.words.to_owned(),
-                Some((None, what)) => {
-                    format!("{} + {} {what}", rule.words, kernel.saturating_sub(tool))
-                }
+            let rest = kernel.saturating_sub(tool);
+            let (untold, besides) = if rule.has_failures && !failures_told {
+                (
+                    None,
+                    (rest > 0)
+                        .then(|| format!("{rest} attempts that failed, of which this kernel does not tell")),
+                )
+            } else if let Some(Besides { count, what }) = rule.besides {
+                let untold = count(untold);
+                let number = untold.unwrap_or(rest);
+                (untold, (number > 0).then(|| format!("{number} {what}")))
+            } else {
+                (Some(0), None)
             };
-            let untold = besides.map_or(Some(0), |(count, _)| count);
+            let words =
+                [Some(rule.words.to_owned()), besides].into_iter().flatten().collect::<Vec<_>>().join(" + ");
             Row { counter: rule.counter, kernel, tool, untold, words }
         })
         .collect()
@@ -170,7 +196,7 @@ mod tests {
 
     fn rows(kernel: &[(&str, u64)], untold: Untold) -> BTreeMap<&'static str, Row> {
         let kernel: BTreeMap<_, _> = kernel.iter().copied().collect();
-        judge(|name| kernel.get(name).copied().unwrap_or(0), &end(), &untold)
+        judge(|name| kernel.get(name).copied().unwrap_or(0), &end(), &untold, true)
             .into_iter()
             .map(|row| (row.counter, row))
             .collect()
@@ -208,5 +234,19 @@ mod tests {
         assert_eq!(some["TCPLossProbes"].words, "events of tlp that were sent + 2 probes with new data");
         assert!(some["TCPTimeouts"].agrees());
         assert!(!some["TCPSpuriousRtxHostQueues"].agrees(), "never less than was told");
+    }
+
+    #[test]
+    fn where_failures_are_not_told_what_they_count_into_is_at_least_what_was_told() {
+        let rows = judge(|name| if name == "TCPTimeouts" { 12 } else { 80 }, &end(), &Untold::NOTHING, false);
+        let row = |counter| rows.iter().find(|row| row.counter == counter).unwrap();
+        assert!(row("TCPTimeouts").agrees());
+        assert!(
+            row("TCPTimeouts")
+                .words
+                .ends_with("+ 3 attempts that failed, of which this kernel does not tell")
+        );
+        assert!(row("RetransSegs").agrees());
+        assert!(!row("TCPFastRetrans").agrees());
     }
 }

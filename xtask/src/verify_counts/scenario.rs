@@ -1,10 +1,10 @@
 //! What is played between the two hosts while both are traced.
 
-use std::{net::TcpStream, time::Duration};
+use std::net::TcpStream;
 
 use anyhow::{Context, Result};
 
-use super::{bulk, handshakes, refusals, rules::Untold, timers, traced::Ends};
+use super::{bulk, handshakes, patience, refusals, rules::Untold, timers, traced::Ends};
 use crate::lab::{
     Connection, Lab,
     socket::{self, Info, Options},
@@ -74,12 +74,11 @@ pub(super) fn both_ends(connections: Vec<Connection>) -> Result<Vec<Watched>> {
 
 /// Waits until everything that was sent is acknowledged: no retransmission can follow.
 pub(super) fn settle(sockets: &[Watched]) -> Result<()> {
-    const PATIENCE: Duration = Duration::from_secs(90);
     for Watched { socket, .. } in sockets {
         let settled = |info: &Info| {
             info.state == socket::CLOSE || info.unacked == 0 && info.notsent_bytes == 0 && info.ca_state < 3
         };
-        socket::await_info(socket, PATIENCE, settled).context("the traffic does not come to rest")?;
+        socket::await_info(socket, patience(), settled).context("the traffic does not come to rest")?;
     }
     Ok(())
 }

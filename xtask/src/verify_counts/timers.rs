@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
+    patience,
     rules::Untold,
     scenario::{Played, both_ends, settle},
 };
@@ -16,8 +17,6 @@ use crate::lab::{
     socket::{self, Options, await_info},
     trouble::Fate,
 };
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn warm(lab: &Lab, family: Family, count: usize) -> Result<Vec<Connection>> {
     let mut connections = lab.connect_many(family, count)?;
@@ -30,7 +29,7 @@ pub(super) fn tail_loss(lab: &Lab) -> Result<Played> {
     const ROUNDS: u32 = 20;
     lab.segmentation_offload(false)?;
     let mut connection = warm(lab, Family::V6, 1)?.remove(0);
-    connection.client.set_read_timeout(Some(PATIENCE))?;
+    connection.client.set_read_timeout(Some(patience()))?;
     for _ in 0..ROUNDS {
         let third = Packets::all().family(Family::V6).at_least(1000).nth(2);
         let trouble = lab.left.on_arrival(&third, Fate::Vanish)?;
@@ -46,7 +45,8 @@ pub(super) fn tail_loss(lab: &Lab) -> Result<Played> {
 /// More is waiting than the first flight carries, and all of that is lost: the probe sends something new.
 pub(super) fn new_data_probes(lab: &Lab) -> Result<Played> {
     const CONNECTIONS: usize = 8;
-    const BYTES: usize = 100_000;
+    // Less than a send buffer, for nothing leaves it.
+    const BYTES: usize = 40_000;
     lab.segmentation_offload(false)?;
     let mut connections = warm(lab, Family::V4, CONNECTIONS)?;
     let trouble = lab.right.unreachable()?;
@@ -54,11 +54,13 @@ pub(super) fn new_data_probes(lab: &Lab) -> Result<Played> {
         connection.client.write_all(&[b'.'; BYTES]).context("write()")?;
     }
     for connection in &connections {
-        await_info(&connection.client, PATIENCE, |info| info.retransmits > 0).context("no timeout")?;
+        await_info(&connection.client, patience(), |info| info.retransmits > 0).context("no timeout")?;
     }
+    // One probe each, for a timeout ends the matter. On the way back to health, there are none any more.
+    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0")?;
     trouble.heal()?;
     for connection in &mut connections {
-        connection.server.set_read_timeout(Some(PATIENCE))?;
+        connection.server.set_read_timeout(Some(patience()))?;
         connection.server.read_exact(&mut [0; BYTES]).context("read()")?;
     }
     let sockets = both_ends(connections)?;
@@ -77,7 +79,7 @@ pub(super) fn zero_window(lab: &Lab) -> Result<Played> {
         connection.client.close_peers_window()?;
     }
     for connection in &connections {
-        await_info(&connection.client, PATIENCE, |info| info.total_retrans >= 3).context("no probe")?;
+        await_info(&connection.client, patience(), |info| info.total_retrans >= 3).context("no probe")?;
     }
     trouble.heal()?;
     let sockets = both_ends(connections)?;
@@ -97,7 +99,7 @@ pub(super) fn user_timeout(lab: &Lab) -> Result<Played> {
     // Their addresses, while they have some.
     let sockets = both_ends(connections)?;
     for watched in sockets.iter().step_by(2) {
-        await_info(&watched.socket, PATIENCE, |info| info.state == socket::CLOSE).context("no end")?;
+        await_info(&watched.socket, patience(), |info| info.state == socket::CLOSE).context("no end")?;
     }
     trouble.heal()?;
     settle(&sockets)?;

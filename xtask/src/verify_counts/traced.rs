@@ -18,10 +18,8 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::patience;
 use crate::lab::{Lab, Namespace};
-
-/// Long enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A tracer of a lab's two namespaces.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ impl Traced {
             if let Some(status) = traced.child.try_wait()? {
                 bail!("the tracer ended before it was ready ({status}): {}", traced.said());
             }
-            ensure!(start.elapsed() < PATIENCE, "the tracer does not get ready: {}", traced.said());
+            ensure!(start.elapsed() < patience(), "the tracer does not get ready: {}", traced.said());
             thread::sleep(Duration::from_millis(5));
         }
         Ok(traced)
@@ -76,7 +74,7 @@ impl Traced {
             if let Some(status) = self.child.try_wait()? {
                 break status;
             }
-            ensure!(start.elapsed() < PATIENCE, "the tracer does not end: {}", self.said());
+            ensure!(start.elapsed() < patience(), "the tracer does not end: {}", self.said());
             thread::sleep(Duration::from_millis(5));
         };
         ensure!(status.success(), "the tracer ended with {status}: {}", self.said());
@@ -111,6 +109,8 @@ pub struct Sum {
 pub struct Log {
     /// The last line.
     pub end: End,
+    /// Does this kernel show attempts that fail?
+    pub failures_told: bool,
     /// Sums by the end that they belong to. A SYN-ACK belongs to the connection that comes of it.
     pub sums: BTreeMap<Ends, Sum>,
 }
@@ -123,9 +123,13 @@ impl Log {
     pub fn parse(text: &str) -> Result<Log> {
         let mut sums: BTreeMap<Ends, Sum> = BTreeMap::new();
         let mut last = "";
+        let mut failures_told = true;
         for line in text.lines() {
             last = line;
             let event: Value = serde_json::from_str(line).with_context(|| format!("no event: {line}"))?;
+            if event["event"] == "start" {
+                failures_told = event["features"]["retransmit_err"] == true;
+            }
             let Some(ends) = ends(&event["flow"]) else { continue };
             let number = |name: &str| event[name].as_u64().unwrap_or(0);
             match event["event"].as_str() {
@@ -138,12 +142,13 @@ impl Log {
                 _ => {}
             }
         }
-        Ok(Log { end: End::parse(last)?, sums })
+        Ok(Log { end: End::parse(last)?, failures_told, sums })
     }
 }
 
-/// Was the attempt counted by the kernel? As the tracer's `SendError::is_counted`.
-fn is_counted(err: &Value) -> bool {
+/// Has the kernel counted the attempt as a retransmission, by the event's `err`? What stops it before
+/// `__tcp_retransmit_skb` counts is not counted.
+pub fn is_counted(err: &Value) -> bool {
     !matches!(err.as_str(), Some("EBUSY" | "EAGAIN" | "EHOSTUNREACH" | "ENOMEM" | "EINVAL"))
 }
 

@@ -113,10 +113,10 @@ impl Correlator {
     /// Records were lost up to now: flows may have ended without our knowing.
     pub fn records_were_lost(&mut self, now_ns: u64) {
         self.doubtful_ns = Some(now_ns);
+        self.schedule.sweep_after(now_ns);
         if let Some(watch) = &mut self.watch {
             watch.explained();
         }
-        self.schedule.sweep_after(now_ns);
     }
 
     /// Lets time pass: flows whose last words have been waited for are done.
@@ -154,8 +154,8 @@ impl Correlator {
     /// Forgets flows that are gone without a word.
     fn sweep(&mut self, now_ns: u64) {
         let doubtful_ns = self.doubtful_ns;
-        let mut forgot = false;
         let mut next_ns = None;
+        let mut forgot = false;
         self.flows.retain(|state| match expiry::gone_after_ns(state, doubtful_ns) {
             Some(after_ns) if after_ns < now_ns => {
                 forgot |= state.last_total_retrans > 0;
@@ -166,11 +166,11 @@ impl Correlator {
                 true
             }
         });
-        if let Some(watch) = self.watch.as_mut().filter(|_| forgot) {
-            watch.forgot_flows(now_ns);
-        }
         if let Some(next_ns) = next_ns {
             self.schedule.sweep_after(next_ns);
+        }
+        if let Some(watch) = self.watch.as_mut().filter(|_| forgot) {
+            watch.forgot_flows(now_ns);
         }
     }
 

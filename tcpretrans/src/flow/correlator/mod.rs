@@ -82,13 +82,13 @@ impl Correlator {
         if kind == Kind::Calibrate {
             return;
         }
-        let id = identity::flow_id(kind, record);
+        let id = self.id_of(kind, record);
         self.bury_before(kind, id, events);
-        let gap = self.gap_before(kind, id, record);
         if let Some(state) = self.flows.get_mut(id) {
             learn_owner(state, owner);
         }
         self.schedule.sweep_after(record.mono_ns);
+        let gap = self.gap_before(kind, id, record);
         if !self.has_own_event(kind) {
             self.observation(kind, id, record, owner, events);
         }
@@ -105,6 +105,16 @@ impl Correlator {
         if let Some((gap, flow)) = gap {
             self.hold(gap, record, id, flow);
         }
+    }
+
+    /// Before 5.12 a cookie shows only once somebody (`ss`) has asked for it: a flow that began without one keeps its id.
+    fn id_of(&mut self, kind: Kind, record: &Record) -> FlowId {
+        let id = identity::flow_id(kind, record);
+        if record.cookie == 0 || identity::is_request(kind, record) {
+            return id;
+        }
+        let own = identity::own_id(record);
+        if self.flows.get_mut(own).is_some() { own } else { id }
     }
 
     fn has_own_event(&self, kind: Kind) -> bool {

@@ -74,6 +74,36 @@ fn an_abort_is_no_recovery() {
 }
 
 #[test]
+fn without_a_cookie_last_words_are_no_other_flows() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.cookie = 0;
+    story.record.born_ns = 5;
+    story.rto();
+    story.record.sock.sk_flags = 1 << 4;
+    story.state(CLOSE);
+    // When it was opened is forgotten at CLOSE.
+    story.record.born_ns = 0;
+    story.say(Kind::SendReset);
+    story.end();
+    assert_eq!(story.closed().len(), 1);
+}
+
+#[test]
+fn a_cookie_that_somebody_asks_for_midway_makes_no_other_flow() {
+    let mut story = Story::new(ESTABLISHED);
+    story.record.cookie = 0;
+    story.rto();
+    story.record.cookie = 77;
+    story.rto();
+    story.state(CLOSE);
+    story.end();
+    let ids: std::collections::BTreeSet<_> =
+        story.events.iter().filter_map(|event| event.flow.as_ref().map(|flow| flow.id.0)).collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!((story.retransmits()[1].episode, story.closed()[0].retransmissions), (1, 2));
+}
+
+#[test]
 fn an_undone_episode_was_spurious() {
     let mut story = Story::new(ESTABLISHED);
     story.rto();

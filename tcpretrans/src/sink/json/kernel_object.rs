@@ -4,13 +4,13 @@
 //! both derive a record from the line's other fields (the baseline), and the object holds only what is
 //! different there, by the kernel's names: for most fields, what is not zero.
 
-use std::{borrow::Cow, fmt, net::Ipv6Addr};
+use std::{borrow::Cow, fmt, net::Ipv6Addr, sync::LazyLock};
 
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess},
 };
-use tcpretrans_ebpf::{Kind, Record};
+use tcpretrans_ebpf::{Kind, Number, Record};
 
 use crate::event::{Event, Flow, Retransmit, RetransmitType, SendError, What};
 
@@ -136,6 +136,69 @@ pub fn write(record: &Record, base: &Record, line: &mut Vec<u8>) {
         }
     }
     line.extend_from_slice(if line.len() == start { b"{}" } else { b"}" });
+}
+
+/// The numbers of a record, in the order in which they are written.
+static NUMBERS: LazyLock<Vec<Number>> = LazyLock::new(|| {
+    let mut numbers = Vec::new();
+    Record::numbers(|number| numbers.push(number));
+    numbers
+});
+
+/// Applies an object as [`write`] writes it to a baseline, without reading it into anything first: this is two
+/// thirds of reading a recording. False: it is laid out in another way, or something is wrong with it, which
+/// [`KernelObject::apply`] finds out; then the record is of no use.
+pub(super) fn apply_text(object: &str, record: &mut Record) -> bool {
+    apply_fields(object, record).is_some()
+}
+
+fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
+    let mut rest = object.strip_prefix('{')?;
+    let mut expected = 0;
+    if rest == "}" {
+        return Some(());
+    }
+    loop {
+        rest = rest.strip_prefix('"')?;
+        let name;
+        (name, rest) = rest.split_at_checked(memchr::memchr(b'"', rest.as_bytes())?)?;
+        rest = rest.strip_prefix("\":")?;
+        if let Some(text) = rest.strip_prefix('"') {
+            let value;
+            (value, rest) = text.split_at_checked(memchr::memchr(b'"', text.as_bytes())?)?;
+            rest = rest.strip_prefix('"')?;
+            if value.bytes().any(|byte| byte == b'\\' || byte < b' ') {
+                return None;
+            }
+            match name {
+                "current_comm" => record.current_comm = task_bytes(value)?,
+                "owner_comm" => record.owner_comm = task_bytes(value)?,
+                _ => return None,
+            }
+        } else {
+            let negative = rest.starts_with('-');
+            let digits;
+            (digits, rest) = {
+                let text = &rest[usize::from(negative)..];
+                text.split_at_checked(super::cut::digits(text)?)?
+            };
+            let value: u64 = digits.parse().ok()?;
+            // What differs from the baseline is written in the order of the record: mostly one of the next few.
+            let (before, after) = NUMBERS.split_at(expected);
+            let at = after.iter().chain(before).position(|number| number.name == name)?;
+            let at = (expected + at) % NUMBERS.len();
+            expected = (at + 1) % NUMBERS.len();
+            let value = if negative { -i128::from(value) } else { i128::from(value) };
+            if !NUMBERS[at].store(record, value) {
+                return None;
+            }
+        }
+        match rest.as_bytes() {
+            b"}" => return Some(()),
+            [b',', ..] => rest = &rest[1..],
+            _ => return None,
+        }
+    }
 }
 
 /// One value of the object.

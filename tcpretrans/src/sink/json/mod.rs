@@ -1,9 +1,12 @@
 //! JSON Lines: one object a line, for scripts, dashboards and replay. `docs/events.md` is its description.
 
+mod cut;
 pub mod decode;
 pub mod encode;
+mod flows;
 pub mod kernel_object;
 pub mod lines;
+mod meaning;
 pub mod schema;
 pub mod timestamp;
 mod tracepoint;

@@ -15,7 +15,8 @@ pub const SCHEMA: u32 = 1;
 /// A text that is only borrowed where that is possible.
 pub type Text<'a> = Cow<'a, str>;
 
-/// What every line has, read before the rest: `event` says which of the others it is.
+/// What every line has, read before the rest: `event` says which of the others it is. The others are written with
+/// these and read without.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "as in the lines below")]
 pub struct Common<'a> {
@@ -23,6 +24,8 @@ pub struct Common<'a> {
     pub mono_ns: u64,
     #[serde(borrow)]
     pub event: Text<'a>,
+    #[serde(default, borrow)]
+    pub flow: Option<FlowObject<'a>>,
 }
 
 /// `flow`
@@ -65,9 +68,11 @@ pub struct DeadlineObject<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Start")]
 pub struct StartLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
     pub schema: u32,
     #[serde(borrow)]
@@ -94,10 +99,13 @@ pub struct StartLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Retransmit")]
 pub struct RetransmitLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     #[serde(borrow, rename = "type")]
     pub ty: Text<'a>,
@@ -129,10 +137,13 @@ pub struct RetransmitLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::InBackoff")]
 pub struct InBackoffLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     #[serde(borrow)]
     pub state: Text<'a>,
@@ -150,10 +161,13 @@ pub struct InBackoffLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Threshold")]
 pub struct ThresholdLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     #[serde(borrow)]
     pub name: Text<'a>,
@@ -166,10 +180,13 @@ pub struct ThresholdLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Recovered")]
 pub struct RecoveredLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     pub duration_ms: u64,
     pub retransmissions: u32,
@@ -201,10 +218,13 @@ pub struct HungUpObject<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Closed")]
 pub struct ClosedLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     #[serde(borrow)]
     pub cause: Text<'a>,
@@ -233,10 +253,13 @@ pub struct ClosedLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Observation")]
 pub struct ObservationLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     #[serde(borrow)]
     pub tracepoint: Text<'a>,
@@ -249,11 +272,13 @@ pub struct ObservationLine<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see crate::event::Lost")]
 pub struct LostLine<'a> {
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
-    #[serde(default)]
+    #[serde(skip_deserializing)]
     pub flow: Option<FlowObject<'a>>,
     pub records: u64,
     #[serde(borrow, rename = "where")]
@@ -299,11 +324,13 @@ pub struct EventTotals<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EndLine<'a> {
     /// As in every line.
+    #[serde(skip_deserializing)]
     pub ts: Timestamp,
     /// As in every line.
+    #[serde(skip_deserializing)]
     pub mono_ns: u64,
     /// `end`
-    #[serde(borrow)]
+    #[serde(skip_deserializing)]
     pub event: Text<'a>,
     /// Events by kind and type.
     pub events: EventTotals<'a>,

@@ -1,0 +1,320 @@
+//! Takes a recording's events one by one, and concludes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use super::{
+    estimator::Past,
+    give_up::{self, GiveUpAdvice, silence::Silences},
+    losses::Losses,
+    remote::Remote,
+    rto_min::{self, RtoMinAdvice, USUAL_FLOORS_MS},
+    timeouts::{
+        connects::{self, ConnectAdvice, Connecting},
+        requests::{self, RequestAdvice, Stalling},
+    },
+};
+use crate::{
+    deadline::{self, Kernel},
+    event::{Event, FlowId, RetransmitType, What},
+    sink::json::Timestamp,
+};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Questions {
+    /// RTO floors beside the usual ones, ms.
+    pub floors_ms: Vec<u32>,
+    /// Within which time a dead peer shall be noticed, ms.
+    pub detect_within_ms: u64,
+}
+
+/// What came of a recording.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Advice {
+    /// What was read.
+    pub recording: Recording,
+    /// RTO_MIN.
+    pub rto_min: RtoMinAdvice,
+    /// Timeouts of connect().
+    pub connect_timeout: ConnectAdvice,
+    /// Timeouts of requests.
+    pub request_timeout: RequestAdvice,
+    /// `tcp_retries2` and TCP_USER_TIMEOUT.
+    pub give_up: GiveUpAdvice,
+}
+
+/// What was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Recording {
+    /// Traces in it.
+    pub sessions: usize,
+    /// Kernels that they ran on (`uname -r`).
+    pub kernels: Vec<String>,
+    /// Timer ticks a second.
+    pub hz: Vec<u32>,
+    /// Events of flows that the filters let through.
+    pub events: u64,
+    /// Flows among them.
+    pub flows: usize,
+    /// Records that the trace lost, by its own count: what follows may lack them.
+    pub records_lost: u64,
+    /// Time of the first event; `None`: there was none.
+    pub first: Option<Timestamp>,
+    /// Time of the last.
+    pub last: Option<Timestamp>,
+}
+
+/// Gathers evidence.
+#[derive(Debug)]
+pub struct Advisor {
+    questions: Questions,
+    sessions: BTreeMap<u32, Option<Kernel>>,
+    kernels: BTreeSet<String>,
+    flows: HashMap<(u32, FlowId), FlowState>,
+    recording: Recording,
+    losses: rto_min::Tally,
+    connects: connects::Tally,
+    requests: requests::Tally,
+    silences: give_up::Tally,
+}
+
+/// What is known of a flow that is not closed.
+#[derive(Debug, Default)]
+struct FlowState {
+    number: u32,
+    remote: Option<Remote>,
+    past: Past,
+    losses: Losses,
+    connecting: Option<Connecting>,
+    stalling: Option<Stalling>,
+    silences: Silences,
+}
+
+impl Advisor {
+    /// For these questions.
+    pub fn new(questions: Questions) -> Advisor {
+        let floors_ms = USUAL_FLOORS_MS.into_iter().chain(questions.floors_ms.iter().copied());
+        Advisor {
+            losses: rto_min::Tally::new(floors_ms),
+            questions,
+            sessions: BTreeMap::new(),
+            kernels: BTreeSet::new(),
+            flows: HashMap::new(),
+            recording: Recording::default(),
+            connects: connects::Tally::default(),
+            requests: requests::Tally::default(),
+            silences: give_up::Tally::default(),
+        }
+    }
+
+    /// Takes one event of a session; `wall_ns` is its time on the wall clock, since 1970.
+    pub fn observe(&mut self, session: u32, wall_ns: i64, event: &Event) {
+        let now = Timestamp { wall_ns };
+        self.recording.first = Some(self.recording.first.map_or(now, |first| first.min(now)));
+        self.recording.last = Some(self.recording.last.map_or(now, |last| last.max(now)));
+        let kernel = self.sessions.entry(session).or_default();
+        match &event.what {
+            What::Start(start) => {
+                *kernel = Some(start.hz).filter(|hz| PLAUSIBLE_HZ.contains(hz)).map(Kernel::new);
+                self.kernels.insert(start.kernel.clone());
+            }
+            What::Lost(lost) => {
+                self.recording.records_lost = self.recording.records_lost.saturating_add(lost.records);
+            }
+            _ => {}
+        }
+        let Some(flow) = event.flow.as_deref().filter(|_| is_plausible(event)) else { return };
+        self.recording.events += 1;
+        if kernel.is_none() {
+            *kernel = hz_of(event).map(Kernel::new);
+        }
+        let Some(kernel) = *kernel else { return };
+        let key = (session, flow.id);
+        let flows = &mut self.recording.flows;
+        let state = self.flows.entry(key).or_insert_with(|| {
+            *flows += 1;
+            FlowState { number: *flows as u32, ..FlowState::default() }
+        });
+        state.learn(event, kernel);
+        let (remote, number) = (Remote::of(flow), state.number);
+        let losses = &mut self.losses;
+        state.losses.observe(event, &state.past, kernel, &mut |finding| {
+            losses.add(remote, number, &finding);
+        });
+        if let Some(connect) = Connecting::observe(&mut state.connecting, event) {
+            self.connects.add(connect);
+        }
+        if let Some(stall) = Stalling::observe(&mut state.stalling, &state.past, event, kernel) {
+            self.requests.add(stall);
+        }
+        if let Some(silence) = state.silences.observe(event, &state.past, kernel) {
+            self.silences.add(silence);
+        }
+        state.remote = Some(remote);
+        if matches!(event.what, What::Closed(_)) {
+            self.flows.remove(&key);
+        }
+    }
+
+    /// The recording is read.
+    pub fn conclude(mut self) -> Advice {
+        let losses = &mut self.losses;
+        for mut state in self.flows.into_values() {
+            if let Some(remote) = state.remote {
+                state.losses.finish(&mut |finding| losses.add(remote, state.number, &finding));
+            }
+            if let Some(silence) = state.silences.finish() {
+                self.silences.add(silence);
+            }
+        }
+        let hz: BTreeSet<u32> = self.sessions.values().flatten().map(|kernel| kernel.hz).collect();
+        let kernels: Vec<String> = self.kernels.into_iter().collect();
+        Advice {
+            rto_min: self.losses.conclude(&self.questions.floors_ms, &kernels),
+            connect_timeout: self.connects.conclude(),
+            request_timeout: self.requests.conclude(),
+            give_up: self.silences.conclude(self.questions.detect_within_ms),
+            recording: Recording {
+                sessions: self.sessions.len(),
+                hz: hz.into_iter().collect(),
+                kernels,
+                ..self.recording
+            },
+        }
+    }
+}
+
+impl FlowState {
+    /// Looks at the estimator, where the event shows it.
+    fn learn(&mut self, event: &Event, kernel: Kernel) {
+        match &event.what {
+            What::Retransmit(retransmit)
+                if !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck) =>
+            {
+                self.past.learn(&retransmit.record.sock, kernel);
+            }
+            What::Observation(observation) => self.past.learn(&observation.record.sock, kernel),
+            _ => {}
+        }
+    }
+}
+
+/// Linux has had no others.
+const PLAUSIBLE_HZ: std::ops::RangeInclusive<u32> = 10..=10_000;
+
+/// Can it have happened? Nothing follows from what a damaged recording makes up.
+fn is_plausible(event: &Event) -> bool {
+    event.mono_ns < 1 << 60
+        && match &event.what {
+            What::Retransmit(retransmit) => deadline::is_plausible(&retransmit.record),
+            _ => true,
+        }
+}
+
+/// HZ of a recording without its beginning: a timer's event has its RTO in jiffies and in ms.
+fn hz_of(event: &Event) -> Option<u32> {
+    const USUAL: [u32; 4] = [100, 250, 300, 1000];
+    let What::Retransmit(retransmit) = &event.what else { return None };
+    let jiffies = u64::from(retransmit.record.sock.icsk_rto);
+    let rto_ms = retransmit.rto_ms.filter(|&ms| ms > 0 && jiffies > 0)?;
+    let hz = jiffies * 1000 / rto_ms;
+    USUAL.into_iter().min_by_key(|&usual| u64::from(usual).abs_diff(hz))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tcpretrans_ebpf::{Record, fields::SNAPSHOT_FIELDS};
+
+    use super::*;
+    use crate::{
+        advise::{
+            story::{self, closed, hung_up, of_record, recovered, rto, slow_start, tlp},
+            text,
+        },
+        event::{Cause, RecoveredBy, Start},
+        sink::sample_events as sample,
+    };
+
+    fn advisor() -> Advisor {
+        Advisor::new(Questions { floors_ms: vec![1, 10_000], detect_within_ms: 30_000 })
+    }
+
+    #[test]
+    fn without_its_beginning_a_recording_shows_hz_in_its_timers() {
+        assert_eq!(hz_of(&rto(208, 1)), Some(250));
+        assert_eq!(hz_of(&tlp(208)), None);
+        let mut advisor = advisor();
+        for event in [tlp(208), rto(1208, 1), recovered(1209, RecoveredBy::CongState, Some(false))] {
+            advisor.observe(0, 0, &event);
+        }
+        let advice = advisor.conclude();
+        assert_eq!((advice.recording.hz, advice.rto_min.evidence.losses), (vec![250], 1));
+    }
+
+    #[test]
+    fn sessions_are_kept_apart() {
+        let mut advisor = advisor();
+        for session in 0..2 {
+            advisor.observe(session, i64::from(session), &rto(208, 1));
+        }
+        let advice = advisor.conclude();
+        assert_eq!((advice.recording.sessions, advice.recording.flows), (2, 2));
+        assert_eq!(advice.give_up.unresolved, 2);
+        assert_eq!(advice.recording.last.map(|last| last.wall_ns), Some(1));
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let fields = proptest::sample::subsequence(SNAPSHOT_FIELDS, 0..12);
+        let value =
+            prop_oneof![Just(0), Just(u64::MAX), 0..300u64, any::<u32>().prop_map(u64::from), any::<u64>()];
+        let values = proptest::collection::vec(value, 12);
+        let times = prop_oneof![0..10_000_000u64, any::<u64>()];
+        (fields, values, times, any::<u64>(), -200..3i32).prop_map(|(fields, values, ms, jiffies, err)| {
+            let mut record = story::record(0);
+            record.mono_ns = ms.saturating_mul(1_000_000);
+            record.jiffies = jiffies >> (ms % 64);
+            record.err = err;
+            for (field, value) in fields.iter().zip(values) {
+                record.set(field.name, value.into());
+            }
+            record
+        })
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let types = proptest::sample::select(RetransmitType::ALL.to_vec());
+        let retransmission = (types, record()).prop_map(|(ty, record)| of_record(ty, record));
+        let usual = (0..20_000u64, 0..8u8).prop_map(|(ms, what)| match what {
+            0 => tlp(ms),
+            1..=3 => rto(ms, what),
+            4 => slow_start(ms),
+            5 => recovered(ms, RecoveredBy::CongState, Some(ms % 2 == 0)),
+            6 => hung_up(ms, ms.saturating_mul(u64::MAX / 7)),
+            _ => closed(ms, Cause::ALL[ms as usize % Cause::ALL.len()], None),
+        });
+        prop_oneof![retransmission, usual]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_recording_says_there_is_an_answer(
+            events in proptest::collection::vec(event(), 0..40),
+            hz in proptest::sample::select(vec![0u32, 100, 250, 1000, u32::MAX]),
+        ) {
+            let mut advisor = advisor();
+            let start = Start { hz, ..sample::start() };
+            let start = Event { mono_ns: 0, flow: None, what: What::Start(Box::new(start)) };
+            advisor.observe(0, i64::MIN, &start);
+            for event in &events {
+                advisor.observe(0, i64::MAX, event);
+            }
+            let advice = advisor.conclude();
+            prop_assert!(serde_json::to_string(&advice).is_ok());
+            let look = text::Look { colour: false, columns: 80 };
+            prop_assert!(!text::render(&advice, look).is_empty());
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The edge: files in, text or JSON out.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+
+use super::{Advice, Advisor, text};
+use crate::{
+    cli::{
+        advise_args::{AdviseConfig, AdviseFormat},
+        exit::Exit,
+    },
+    filter::gate::{Before, Gate},
+    recording::{Detail, Reader, progress::Progress},
+    sink::table::style::colour_wanted,
+};
+
+/// Runs `tcpretrans advise`.
+///
+/// # Errors
+/// If a recording cannot be read, or standard output not be written.
+pub fn run(config: &AdviseConfig) -> anyhow::Result<ExitCode> {
+    let mut reader = Reader::open(&config.files, Detail::Whole)?;
+    let advice = read(&mut reader, config)?;
+    let text = match config.format {
+        AdviseFormat::Json => serde_json::to_string(&advice)? + "\n",
+        AdviseFormat::Text => {
+            let env = |name: &str| std::env::var(name).ok();
+            let look = text::Look {
+                colour: colour_wanted(io::stdout().is_terminal(), env),
+                columns: text::columns(env("COLUMNS")),
+            };
+            text::render(&advice, look)
+        }
+    };
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")?;
+    // Nobody may be reading standard error.
+    let _ = reader.damage().tell(&mut io::stderr().lock());
+    Ok(if reader.damage().is_any() { Exit::Usage } else { Exit::Done }.into())
+}
+
+fn read(reader: &mut Reader, config: &AdviseConfig) -> anyhow::Result<Advice> {
+    let mut gate = Gate::new(config.filter.clone(), Before::Nothing);
+    let mut advisor = Advisor::new(config.questions.clone());
+    let mut progress = Progress::on_stderr();
+    while let Some(recorded) = reader.next() {
+        let recorded = recorded?;
+        if gate.passes(&recorded.event) {
+            let wall_ns = recorded.clock.wall_ns(recorded.event.mono_ns);
+            advisor.observe(recorded.session, wall_ns, &recorded.event);
+        }
+        progress.update(reader);
+    }
+    progress.finish();
+    Ok(advisor.conclude())
+}

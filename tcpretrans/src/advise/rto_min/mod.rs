@@ -1,0 +1,324 @@
+//! RTO_MIN: how soon timers repair losses, and what another floor would change.
+
+pub mod commands;
+mod prefixes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{
+    distribution::{Distribution, FEW_FOR_MEDIAN, nearest_rank, to_ms},
+    estimator::{FloorSource, floor_in_force_us},
+    loss::{Loss, Outcome},
+    losses::{Finding, Unforeseen},
+    remote::Remote,
+};
+pub use commands::Commands;
+pub use prefixes::PrefixAdvice;
+
+/// What is always asked for, ms.
+pub const USUAL_FLOORS_MS: [u32; 5] = [10, 20, 50, 100, 200];
+/// `TCP_DELACK_MIN`: a Linux peer may keep an ACK back for 40 ms, up to 200 (`TCP_DELACK_MAX`).
+pub const DELAYED_ACK_MS: u32 = 40;
+
+/// Gathers losses.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    floors: Vec<Floor>,
+    rows: Vec<Row>,
+    unforeseen: BTreeMap<Unforeseen, u64>,
+}
+
+/// A floor that is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Floor {
+    ms: u32,
+    /// As the kernels of the recording would keep it, us.
+    in_force_us: u64,
+}
+
+/// A loss, digested: what stays in memory of it. There may be a million.
+#[derive(Debug, Clone)]
+struct Row {
+    remote: Remote,
+    flow: u32,
+    by_probe: bool,
+    spurious: bool,
+    timeouts: u32,
+    recovery_us: i64,
+    floor_us: u64,
+    source: FloorSource,
+    variance_dominated: bool,
+    /// One for each floor asked for.
+    outcomes: Box<[Asked]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    sooner_us: i64,
+    rto_us: u32,
+    more_at_most: u8,
+    more_in_vain: u8,
+    outrun: bool,
+}
+
+/// The advice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RtoMinAdvice {
+    /// What it stands on.
+    pub evidence: Evidence,
+    /// How long these losses took to repair: from the arming of the first timer to the retransmission that was answered.
+    pub recovery_now: Option<Distribution>,
+    /// The floors asked for, highest first.
+    pub candidates: Vec<Candidate>,
+    /// The same by remote prefix, those with most losses first; small ones are folded into larger prefixes.
+    pub prefixes: Vec<PrefixAdvice>,
+    /// The lowest of these that makes no retransmission in vain as far as the recording shows, and outruns no ACK
+    /// that is delayed by 40 ms, ms.
+    pub suggested_ms: Option<u32>,
+    /// How to apply the suggestion, or the values asked for.
+    pub commands: Vec<Commands>,
+}
+
+/// What the advice stands on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Losses that a timer repaired.
+    pub losses: usize,
+    /// Connections that they were on.
+    pub flows: usize,
+    /// Of these, repaired by an RTO.
+    pub by_rto: usize,
+    /// Of these, repaired by a tail loss probe with one packet in flight, which waits for the floor, too.
+    pub by_probe: usize,
+    /// Of these, with more than one timeout in a row: more likely a path that was dead for a while than one packet after
+    /// another lost.
+    pub several_timeouts: usize,
+    /// Retransmissions of timers that turned out unnecessary; nothing was lost.
+    pub in_vain: usize,
+    /// Losses whose RTO the path's own variance made longer than the floor: no floor would help them.
+    pub variance_dominated: usize,
+    /// The floors in force, by how many losses had them.
+    pub floors_now: Vec<FloorNow>,
+    /// Not among the losses: began before the recording, or events are missing.
+    pub incomplete: u64,
+    /// Not among the losses: something else set their RTO.
+    pub not_by_floor: u64,
+    /// Not among the losses: ICMP errors, closed windows and local failures were part of it.
+    pub disturbed: u64,
+    /// Is it enough to say more than a hint?
+    pub enough: bool,
+}
+
+/// A floor that was in force.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FloorNow {
+    /// ms
+    pub floor_ms: f64,
+    /// `shown` by the connections' own variables, `socket`, or `default`.
+    pub source: &'static str,
+    /// Losses under it.
+    pub losses: usize,
+}
+
+/// What a floor would change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// As asked for, ms.
+    pub rto_min_ms: u32,
+    /// As the kernel would keep it, in whole jiffies, ms.
+    pub in_force_ms: f64,
+    /// The RTO before any backoff.
+    pub first_rto: Option<Distribution>,
+    /// How long the losses would take to repair.
+    pub recovery: Option<Distribution>,
+    /// How much sooner that is, over losses; negative: later.
+    pub sooner: Option<Distribution>,
+    /// The same over flows: of each its median.
+    pub sooner_by_flow: Option<Distribution>,
+    /// Retransmissions of the timers as recorded.
+    pub retransmissions_now: u64,
+    /// How many more at most: if not single packets got lost but the path was dead until the recorded repair.
+    pub more_at_most: u64,
+    /// How many more would have been in vain, because the answer was on its way, and would have taken as long as it did.
+    pub more_in_vain: u64,
+    /// Flows whose RTO would be shorter than their round trip and a delayed ACK of 40 ms.
+    pub flows_outrun_by_delayed_ack: usize,
+}
+
+impl FloorSource {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Socket => "socket",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl Tally {
+    /// For these floors, in ms.
+    pub fn new(floors_ms: impl IntoIterator<Item = u32>) -> Tally {
+        let floors_ms: BTreeSet<u32> = floors_ms.into_iter().collect();
+        Tally {
+            floors: floors_ms
+                .into_iter()
+                .rev()
+                .map(|ms| Floor { ms, in_force_us: u64::from(ms) * 1000 })
+                .collect(),
+            rows: Vec::new(),
+            unforeseen: BTreeMap::new(),
+        }
+    }
+
+    /// Takes what was found on a flow.
+    pub fn add(&mut self, remote: Remote, flow: u32, finding: &Finding) {
+        match finding {
+            Finding::Unforeseen(why) => *self.unforeseen.entry(*why).or_default() += 1,
+            Finding::Loss(loss) => self.rows.push(Row::of(loss, remote, flow, &mut self.floors)),
+        }
+    }
+
+    /// Concludes. `wanted_ms` are the floors that commands are wanted for; none: for what is suggested.
+    pub fn conclude(&self, wanted_ms: &[u32], kernels: &[String]) -> RtoMinAdvice {
+        let rows: Vec<&Row> = self.rows.iter().collect();
+        let candidates = candidates(&self.floors, &rows);
+        let evidence = self.evidence(&rows);
+        let suggested_ms = suggested_ms(&candidates, &evidence);
+        let prefixes = prefixes::by_prefix(&self.floors, &rows);
+        let wanted: Vec<u32> =
+            if wanted_ms.is_empty() { suggested_ms.into_iter().collect() } else { wanted_ms.to_vec() };
+        RtoMinAdvice {
+            recovery_now: Distribution::of_us(losses(&rows).map(|row| row.recovery_us)),
+            commands: wanted.iter().map(|&ms| Commands::of(ms, &prefixes, kernels)).collect(),
+            candidates,
+            evidence,
+            prefixes,
+            suggested_ms,
+        }
+    }
+
+    fn evidence(&self, rows: &[&Row]) -> Evidence {
+        let unforeseen = |why| self.unforeseen.get(&why).copied().unwrap_or(0);
+        let count = |test: fn(&Row) -> bool| losses(rows).filter(|row| test(row)).count();
+        let lost = losses(rows).count();
+        let flows = flows(rows);
+        let mut floors: BTreeMap<(u64, FloorSource), usize> = BTreeMap::new();
+        for row in losses(rows) {
+            *floors.entry((row.floor_us, row.source)).or_default() += 1;
+        }
+        let mut floors_now: Vec<FloorNow> = floors
+            .into_iter()
+            .map(|((us, source), losses)| FloorNow {
+                floor_ms: to_ms(us as i64),
+                source: source.name(),
+                losses,
+            })
+            .collect();
+        floors_now.sort_by_key(|floor| std::cmp::Reverse(floor.losses));
+        Evidence {
+            losses: lost,
+            flows,
+            by_rto: count(|row| !row.by_probe),
+            by_probe: count(|row| row.by_probe),
+            several_timeouts: count(|row| row.timeouts > 1),
+            in_vain: rows.iter().filter(|row| row.spurious).map(|row| row.timeouts as usize).sum(),
+            variance_dominated: count(|row| row.variance_dominated),
+            floors_now,
+            incomplete: unforeseen(Unforeseen::Incomplete),
+            not_by_floor: unforeseen(Unforeseen::NotByFloor),
+            disturbed: unforeseen(Unforeseen::Disturbed),
+            enough: lost >= FEW_FOR_MEDIAN && flows >= FEW_FLOWS,
+        }
+    }
+}
+
+/// Fewer flows than this may be a peculiarity of theirs.
+pub const FEW_FLOWS: usize = 5;
+
+impl Row {
+    fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> Row {
+        let estimator = &loss.estimator;
+        let kernel = estimator.kernel;
+        let outcomes = floors.iter_mut().map(|floor| {
+            let in_force_us = floor_in_force_us(floor.ms, kernel);
+            floor.in_force_us = floor.in_force_us.max(in_force_us);
+            let Outcome { rto_jiffies, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force_us);
+            let rto_us = rto_jiffies.saturating_mul(1_000_000) / u64::from(kernel.hz);
+            Asked {
+                sooner_us,
+                rto_us: u32::try_from(rto_us).unwrap_or(u32::MAX),
+                more_at_most,
+                more_in_vain,
+                outrun: loss.outrun_by_delayed_ack(in_force_us, u64::from(DELAYED_ACK_MS) * 1000),
+            }
+        });
+        Row {
+            remote,
+            flow,
+            by_probe: loss.backoffs.is_empty(),
+            spurious: loss.spurious == Some(true),
+            timeouts: loss.timeouts() as u32,
+            recovery_us: loss.recovery_us,
+            floor_us: estimator.floor_us,
+            source: estimator.source,
+            variance_dominated: estimator.is_variance_dominated(),
+            outcomes: outcomes.collect(),
+        }
+    }
+}
+
+/// Without those that were none.
+fn losses<'a>(rows: &'a [&'a Row]) -> impl Iterator<Item = &'a Row> {
+    rows.iter().copied().filter(|row| !row.spurious)
+}
+
+fn flows(rows: &[&Row]) -> usize {
+    losses(rows).map(|row| row.flow).collect::<BTreeSet<u32>>().len()
+}
+
+fn candidates(floors: &[Floor], rows: &[&Row]) -> Vec<Candidate> {
+    floors.iter().enumerate().map(|(at, &floor)| candidate(floor, at, rows)).collect()
+}
+
+fn candidate(floor: Floor, at: usize, rows: &[&Row]) -> Candidate {
+    let asked = |row: &Row| row.outcomes[at];
+    let mut by_flow: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    for row in losses(rows) {
+        by_flow.entry(row.flow).or_default().push(asked(row).sooner_us);
+    }
+    let medians = by_flow.into_values().map(|mut sooner_us| {
+        sooner_us.sort_unstable();
+        nearest_rank(&sooner_us, 50)
+    });
+    let outrun: BTreeSet<u32> = rows.iter().filter(|row| asked(row).outrun).map(|row| row.flow).collect();
+    let sum = |of: fn(&Row, usize) -> u32| rows.iter().map(|row| u64::from(of(row, at))).sum();
+    Candidate {
+        rto_min_ms: floor.ms,
+        in_force_ms: to_ms(floor.in_force_us as i64),
+        first_rto: Distribution::of_us(losses(rows).map(|row| asked(row).rto_us.into())),
+        recovery: Distribution::of_us(losses(rows).map(|row| row.recovery_us - asked(row).sooner_us)),
+        sooner: Distribution::of_us(losses(rows).map(|row| asked(row).sooner_us)),
+        sooner_by_flow: Distribution::of_us(medians),
+        retransmissions_now: sum(|row, _| row.timeouts),
+        more_at_most: sum(|row, at| row.outcomes[at].more_at_most.into()),
+        more_in_vain: sum(|row, at| row.outcomes[at].more_in_vain.into()),
+        flows_outrun_by_delayed_ack: outrun.len(),
+    }
+}
+
+/// The lowest floor against which the recording says nothing.
+fn suggested_ms(candidates: &[Candidate], evidence: &Evidence) -> Option<u32> {
+    if !evidence.enough {
+        return None;
+    }
+    let unopposed = |candidate: &&Candidate| {
+        candidate.more_in_vain == 0
+            && candidate.flows_outrun_by_delayed_ack == 0
+            && candidate.sooner.is_some_and(|sooner| sooner.p50_ms > 0.0)
+    };
+    candidates.iter().filter(unopposed).map(|candidate| candidate.rto_min_ms).min()
+}

@@ -1,0 +1,210 @@
+//! connect(): a lost SYN costs the initial RTO (1 s), and more where it is lost again.
+
+use serde::Serialize;
+use tcpretrans_ebpf::{Kind, Record, tcp_state};
+
+use super::{Cut, cuts, harmless_ms};
+use crate::{
+    advise::distribution::{Distribution, FEW_FOR_MEDIAN},
+    event::{Cause, Event, RetransmitType, What},
+};
+
+/// What people set, ms.
+const TIMEOUTS_MS: [u64; 8] = [500, 1000, 2000, 3000, 5000, 10_000, 30_000, 60_000];
+
+/// A connect() that needed more than one SYN.
+#[derive(Debug, Clone, Copy)]
+pub struct Connecting {
+    began_ns: u64,
+    /// Of the first repeated SYN.
+    first_repeat_ns: u64,
+}
+
+/// How one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connect {
+    /// Established.
+    Succeeded {
+        /// Since connect() was called, us.
+        after_us: i64,
+        /// Until the SYN was sent again, us.
+        first_wait_us: i64,
+    },
+    /// The kernel gave up.
+    TimedOut {
+        /// Since connect() was called, us.
+        after_us: i64,
+    },
+    /// The application gave up.
+    Abandoned {
+        /// Since connect() was called, us.
+        after_us: i64,
+    },
+    /// A RST or an ICMP error.
+    Refused,
+}
+
+impl Connecting {
+    /// Takes one event of a flow; gives the connect's end if this is it.
+    pub fn observe(state: &mut Option<Connecting>, event: &Event) -> Option<Connect> {
+        let after_us = |began_ns: u64| event.mono_ns.saturating_sub(began_ns) as i64 / 1000;
+        let established = match &event.what {
+            What::Retransmit(retransmit) if retransmit.ty == RetransmitType::Syn => {
+                let record = &retransmit.record;
+                if let (None, Some(began_ns)) = (&state, began_ns(record)) {
+                    *state = Some(Connecting { began_ns, first_repeat_ns: record.mono_ns });
+                }
+                return None;
+            }
+            // Older kernels do not announce the recovery, but the state; where both are, the first one counts.
+            What::Observation(observation) => {
+                let record = &observation.record;
+                observation.kind == Kind::State
+                    && (record.old, record.new) == (tcp_state::SYN_SENT, tcp_state::ESTABLISHED)
+            }
+            What::Recovered(_) => true,
+            What::Closed(closed) => {
+                let connecting = state.take()?;
+                let after_us = after_us(connecting.began_ns);
+                return Some(match closed.cause {
+                    Cause::ConnectTimeout | Cause::UserTimeout | Cause::RetransmitTimeout => {
+                        Connect::TimedOut { after_us }
+                    }
+                    Cause::ConnectAbandoned | Cause::ClosedByLocal | Cause::ResetByLocal => {
+                        Connect::Abandoned { after_us }
+                    }
+                    _ => Connect::Refused,
+                });
+            }
+            _ => false,
+        };
+        let connecting = if established { state.take() } else { None }?;
+        Some(Connect::Succeeded {
+            after_us: after_us(connecting.began_ns),
+            first_wait_us: connecting.first_repeat_ns.saturating_sub(connecting.began_ns) as i64 / 1000,
+        })
+    }
+}
+
+/// When connect() was called: the tracer saw it, or `retrans_stamp` tells, which the kernel sets with the first SYN.
+/// `None` where only later SYNs were seen and neither is known.
+fn began_ns(record: &Record) -> Option<u64> {
+    if record.born_ns != 0 {
+        return Some(record.born_ns.min(record.mono_ns));
+    }
+    let stamp = record.sock.retrans_stamp;
+    let unit_ns = if record.sock.tcp_usec_ts == 1 { 1000 } else { 1_000_000 };
+    let ago = ((record.mono_ns / unit_ns) as u32).wrapping_sub(stamp);
+    (stamp != 0).then(|| record.mono_ns.saturating_sub(u64::from(ago) * unit_ns))
+}
+
+/// Gathers ends of connects.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    succeeded_us: Vec<i64>,
+    first_waits_us: Vec<i64>,
+    timed_out_us: Vec<i64>,
+    abandoned_us: Vec<i64>,
+    refused: usize,
+}
+
+/// The advice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ConnectAdvice {
+    /// Connects that needed a retransmission of the SYN and succeeded: since connect() was called.
+    pub succeeded: Option<Distribution>,
+    /// How long these waited before the SYN was sent again.
+    pub first_wait: Option<Distribution>,
+    /// Those that the kernel gave up.
+    pub timed_out: Option<Distribution>,
+    /// Those that the application gave up: whether they would have succeeded is not known.
+    pub abandoned: Option<Distribution>,
+    /// Those that were refused, or got an ICMP error, after a retransmission.
+    pub refused: usize,
+    /// Which timeouts would have cut off how many of the successes.
+    pub timeouts: Vec<Cut>,
+    /// The lowest of these that would have cut off none, ms.
+    pub harmless_ms: Option<u64>,
+    /// Are these enough to say more than a hint?
+    pub enough: bool,
+}
+
+impl Tally {
+    /// Takes one.
+    pub fn add(&mut self, connect: Connect) {
+        match connect {
+            Connect::Succeeded { after_us, first_wait_us } => {
+                self.succeeded_us.push(after_us);
+                self.first_waits_us.push(first_wait_us);
+            }
+            Connect::TimedOut { after_us } => self.timed_out_us.push(after_us),
+            Connect::Abandoned { after_us } => self.abandoned_us.push(after_us),
+            Connect::Refused => self.refused += 1,
+        }
+    }
+
+    /// Concludes.
+    pub fn conclude(&self) -> ConnectAdvice {
+        let distribution = |values: &[i64]| Distribution::of_us(values.iter().copied());
+        let timeouts = cuts(&TIMEOUTS_MS, &self.succeeded_us);
+        ConnectAdvice {
+            succeeded: distribution(&self.succeeded_us),
+            first_wait: distribution(&self.first_waits_us),
+            timed_out: distribution(&self.timed_out_us),
+            abandoned: distribution(&self.abandoned_us),
+            refused: self.refused,
+            harmless_ms: harmless_ms(&timeouts),
+            timeouts,
+            enough: self.succeeded_us.len() >= FEW_FOR_MEDIAN,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advise::story::{closed, recovered, syn},
+        event::RecoveredBy,
+    };
+
+    fn ends(events: &[Event]) -> Vec<Connect> {
+        let mut state = None;
+        events.iter().filter_map(|event| Connecting::observe(&mut state, event)).collect()
+    }
+
+    #[test]
+    fn a_connect_counts_from_its_call() {
+        let established = recovered(3016, RecoveredBy::Established, None);
+        let after = |after_us| [Connect::Succeeded { after_us, first_wait_us: 1_016_000 }];
+        assert_eq!(ends(&[syn(1016, Some(0)), syn(3015, Some(0)), established.clone()]), after(3_016_000));
+        assert_eq!(ends(&[syn(1016, None), established.clone()]), after(3_016_000), "by the SYN's own stamp");
+        assert_eq!(ends(&[established]), [], "no SYN was sent again");
+    }
+
+    #[test]
+    fn those_that_fail_are_kept_apart() {
+        let end = |cause| ends(&[syn(1016, Some(0)), closed(2500, cause, None)])[0];
+        assert_eq!(end(Cause::ConnectAbandoned), Connect::Abandoned { after_us: 2_500_000 });
+        assert_eq!(end(Cause::ConnectTimeout), Connect::TimedOut { after_us: 2_500_000 });
+        assert_eq!(end(Cause::ConnectRefused), Connect::Refused);
+        assert_eq!(end(Cause::IcmpError), Connect::Refused);
+    }
+
+    #[test]
+    fn the_sentence_of_the_issue() {
+        let mut tally = Tally::default();
+        for n in 0..41 {
+            let after_us = if n < 4 { 600_000 } else { 1_016_000 };
+            tally.add(Connect::Succeeded { after_us, first_wait_us: after_us });
+        }
+        tally.add(Connect::Abandoned { after_us: 500_000 });
+        let advice = tally.conclude();
+        let cut_off = |timeout_ms| {
+            advice.timeouts.iter().find(|cut| cut.timeout_ms == timeout_ms).map(|cut| cut.cut_off)
+        };
+        assert_eq!((cut_off(500), cut_off(1000), cut_off(2000)), (Some(41), Some(37), Some(0)));
+        assert_eq!((advice.harmless_ms, advice.enough), (Some(2000), true));
+        assert_eq!(advice.abandoned.map(|abandoned| abandoned.count), Some(1));
+    }
+}

@@ -1,0 +1,44 @@
+//! Timeouts of applications: which of them would have cut off what TCP repaired.
+
+pub mod connects;
+pub mod requests;
+
+use serde::Serialize;
+
+/// What a timeout would have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cut {
+    /// The timeout, ms.
+    pub timeout_ms: u64,
+    /// How many of those that TCP brought to a good end would have been cut off.
+    pub cut_off: usize,
+}
+
+/// A row for each timeout. The durations are in us, of what ended well.
+fn cuts(timeouts_ms: &[u64], durations_us: &[i64]) -> Vec<Cut> {
+    let cut_off = |timeout_ms: u64| {
+        durations_us.iter().filter(|&&us| u64::try_from(us).is_ok_and(|us| us >= timeout_ms * 1000)).count()
+    };
+    timeouts_ms.iter().map(|&timeout_ms| Cut { timeout_ms, cut_off: cut_off(timeout_ms) }).collect()
+}
+
+/// The lowest that cuts nothing off, where there is something to cut off.
+fn harmless_ms(cuts: &[Cut]) -> Option<u64> {
+    let harmless = cuts.iter().filter(|cut| cut.cut_off == 0).map(|cut| cut.timeout_ms).min();
+    harmless.filter(|_| cuts.iter().any(|cut| cut.cut_off > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_cuts_off_what_takes_as_long() {
+        let cuts = cuts(&[500, 1000, 3000], &[1_000_000, 1_032_000, 3_100_000, 999_999]);
+        assert_eq!(cuts.iter().map(|cut| cut.cut_off).collect::<Vec<_>>(), [4, 3, 1]);
+        assert_eq!(harmless_ms(&cuts), None);
+        let longer = super::cuts(&[1000, 5000], &[1_000_000]);
+        assert_eq!(harmless_ms(&longer), Some(5000));
+        assert_eq!(harmless_ms(&super::cuts(&[1000], &[])), None, "nothing to cut off says nothing");
+    }
+}

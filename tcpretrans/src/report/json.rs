@@ -1,0 +1,442 @@
+//! The report for machines: one JSON object, described in `docs/recordings.md`. Only ever add to it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    Subject,
+    tally::{
+        Report,
+        counts::Counts,
+        episode::Outcome,
+        forecasts::Error,
+        groups::{By, Groups, Key, Sums},
+        spread::Spread,
+        worst::Worst,
+    },
+};
+use crate::{
+    event::{Cause, Who, run::TypeTotal},
+    sink::{errno, json::Timestamp},
+};
+
+/// How many are named unless the user says otherwise.
+const TOP: usize = 20;
+
+/// The version of this form.
+const SCHEMA: u32 = 1;
+
+fn ms(ns: u64) -> u64 {
+    ns / 1_000_000
+}
+
+fn time(wall_ns: i64) -> Timestamp {
+    Timestamp { wall_ns }
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema: u32,
+    version: &'static str,
+    files: Vec<String>,
+    filters: BTreeMap<String, String>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    recording: Recording,
+    events: Events,
+    segs: BTreeMap<&'static str, u64>,
+    bytes: BTreeMap<&'static str, u64>,
+    failed: BTreeMap<&'static str, u64>,
+    failed_segs: BTreeMap<&'static str, u64>,
+    errors: BTreeMap<String, u64>,
+    timeouts: Timeouts,
+    lost: BTreeMap<&'static str, u64>,
+    unseen_segs: u64,
+    endings: Vec<Ending>,
+    flows: u64,
+    retransmitting_flows: u64,
+    flows_forgotten: u64,
+    #[serde(flatten)]
+    sums: Sum,
+    undelivered_bytes: u64,
+    deadline_thresholds: u64,
+    open_episodes: u64,
+    recovery_ms: Quantiles,
+    rto_ms: Quantiles,
+    deepest_backoff: Quantiles,
+    timeline: Timeline,
+    worst_episodes: Vec<Episode>,
+    forecasts: Forecasts,
+    hang_ups: HangUps,
+    by: BTreeMap<&'static str, Grouped>,
+}
+
+#[derive(Serialize)]
+struct Recording {
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    sessions: u64,
+    recorded_ms: u64,
+    gaps: u64,
+    longest_gap: Option<Gap>,
+    sessions_without_end: u64,
+    overlapping_sessions: u64,
+    damaged_lines: u64,
+    unknown_events: u64,
+    flows_left: u64,
+    kernels: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Gap {
+    from: Timestamp,
+    duration_ms: u64,
+}
+
+/// As in `end`.
+#[derive(Serialize)]
+struct Events {
+    retransmit: BTreeMap<&'static str, u64>,
+    threshold: u64,
+    recovered: u64,
+    closed: BTreeMap<&'static str, u64>,
+}
+
+/// As in `end`.
+#[derive(Serialize)]
+struct Timeouts {
+    retransmitted: u64,
+    synack: u64,
+    gave_up: u64,
+}
+
+#[derive(Serialize)]
+struct Ending {
+    cause: &'static str,
+    who: Option<&'static str>,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct Sum {
+    retransmissions: u64,
+    failed_retransmissions: u64,
+    retransmissions_by_timeout: u64,
+    retransmitted_segs: u64,
+    retransmitted_bytes: u64,
+    recovered: u64,
+    spurious: u64,
+    spurious_unknown: u64,
+    closed: u64,
+    deaths: u64,
+    hung_up: u64,
+    worst_episode_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Quantiles {
+    count: u64,
+    min: Option<u64>,
+    p50: Option<u64>,
+    p90: Option<u64>,
+    p99: Option<u64>,
+    max: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Timeline {
+    begin: Option<Timestamp>,
+    bin_ms: u64,
+    retransmissions: Vec<u64>,
+}
+
+#[derive(Serialize)]
+struct Episode {
+    began: Timestamp,
+    duration_ms: u64,
+    raddr: std::net::IpAddr,
+    rport: u16,
+    lport: u16,
+    flow_id: String,
+    pid: Option<u32>,
+    comm: Option<String>,
+    cgroup: Option<String>,
+    retransmissions: u64,
+    deepest_backoff: u32,
+    rtos_ms: Vec<u64>,
+    rtos_left_out: u32,
+    waiting_rto_ms: Option<u64>,
+    outcome: &'static str,
+    cause: Option<&'static str>,
+    knob: Option<&'static str>,
+    spurious: Option<bool>,
+    more_like_it: u64,
+}
+
+#[derive(Serialize)]
+struct Forecasts {
+    foretold: u64,
+    not_foretold: u64,
+    first: Forecast,
+    first_within_window: u64,
+    first_lead_ms: Quantiles,
+    last: Forecast,
+}
+
+#[derive(Serialize)]
+struct Forecast {
+    off_us: Quantiles,
+    earliest_us: Option<i64>,
+    latest_us: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct HangUps {
+    local: u64,
+    peer: u64,
+    connecting: u64,
+    before_first_retransmission: u64,
+    killed: u64,
+    patience_ms: Quantiles,
+}
+
+#[derive(Serialize)]
+struct Grouped {
+    groups: Vec<Group>,
+    others: Others,
+}
+
+#[derive(Serialize)]
+struct Group {
+    #[serde(flatten)]
+    key: BTreeMap<&'static str, serde_json::Value>,
+    flows: u64,
+    retransmitting_flows: u64,
+    #[serde(flatten)]
+    sums: Sum,
+}
+
+#[derive(Serialize)]
+struct Others {
+    groups: u64,
+    flows: u64,
+    retransmitting_flows: u64,
+    #[serde(flatten)]
+    sums: Sum,
+}
+
+/// One line.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub(super) fn render(report: &Report, subject: &Subject) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&document(report, subject))
+}
+
+fn document(report: &Report, subject: &Subject) -> Document {
+    let top = subject.top.unwrap_or(TOP);
+    let totals = &report.totals;
+    let by_type = |count: fn(&TypeTotal) -> u64| {
+        totals.retransmits.iter().map(|(ty, total)| (ty.name(), count(total))).collect()
+    };
+    let sessions = &report.sessions;
+    Document {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        files: subject.files.iter().map(|path| path.display().to_string()).collect(),
+        filters: subject.filters.clone(),
+        since: subject.window.since_ns.map(time),
+        until: subject.window.until_ns.map(time),
+        recording: Recording {
+            first: sessions.first_ns.map(time),
+            last: sessions.first_ns.map(|_| time(sessions.last_ns)),
+            sessions: sessions.count,
+            recorded_ms: ms(sessions.recorded_ns),
+            gaps: sessions.gaps,
+            longest_gap: sessions
+                .longest_gap
+                .map(|gap| Gap { from: time(gap.from_ns), duration_ms: ms(gap.ns) }),
+            sessions_without_end: sessions.without_end,
+            overlapping_sessions: sessions.overlapping,
+            damaged_lines: subject.damaged_lines,
+            unknown_events: subject.unknown_events,
+            flows_left: sessions.flows_left,
+            kernels: sessions.kernels.iter().cloned().collect(),
+        },
+        events: Events {
+            retransmit: by_type(|total| total.sent + total.failed),
+            threshold: totals.thresholds,
+            recovered: totals.recovered,
+            closed: totals.closed.iter().map(|(cause, count)| (cause.name(), *count)).collect(),
+        },
+        segs: by_type(|total| total.segs),
+        bytes: by_type(|total| total.bytes),
+        failed: by_type(|total| total.failed),
+        failed_segs: by_type(|total| total.failed_segs),
+        errors: totals
+            .errors
+            .iter()
+            .map(|(&error, &count)| (errno::send_error_name(error).into_owned(), count))
+            .collect(),
+        timeouts: Timeouts {
+            retransmitted: totals.timeouts.retransmitted,
+            synack: totals.timeouts.synack,
+            gave_up: totals.timeouts.gave_up,
+        },
+        lost: totals.lost.iter().map(|(place, records)| (place.name(), *records)).collect(),
+        unseen_segs: totals.unseen_segs,
+        endings: report
+            .endings
+            .iter()
+            .map(|ending| Ending {
+                cause: ending.cause.name(),
+                who: ending.who.map(Who::name),
+                count: ending.count,
+            })
+            .collect(),
+        flows: report.all.flows,
+        retransmitting_flows: report.all.retransmitting,
+        flows_forgotten: report.flows_forgotten,
+        sums: sum(&report.all.counts),
+        undelivered_bytes: report.undelivered_bytes,
+        deadline_thresholds: report.deadline_thresholds,
+        open_episodes: report.open_episodes,
+        recovery_ms: quantiles(&report.recovery_ms),
+        rto_ms: quantiles(&report.rto_ms),
+        deepest_backoff: quantiles(&report.deepest),
+        timeline: Timeline {
+            begin: report.timeline.peak().map(|_| time(report.timeline.begin_ns())),
+            bin_ms: report.timeline.width_s() * 1000,
+            retransmissions: report.timeline.bins().to_vec(),
+        },
+        worst_episodes: report.worst.iter().take(top).map(episode).collect(),
+        forecasts: Forecasts {
+            foretold: report.forecasts.foretold,
+            not_foretold: report.forecasts.not_foretold,
+            first: forecast(&report.forecasts.first),
+            first_within_window: report.forecasts.within_window,
+            first_lead_ms: quantiles(&report.forecasts.lead_ms),
+            last: forecast(&report.forecasts.last),
+        },
+        hang_ups: HangUps {
+            local: report.hang_ups.local,
+            peer: report.hang_ups.peer,
+            connecting: report.hang_ups.connecting,
+            before_first_retransmission: report.hang_ups.before_first_retransmission,
+            killed: report.hang_ups.killed,
+            patience_ms: quantiles(&report.hang_ups.patience_ms),
+        },
+        by: By::ALL
+            .into_iter()
+            .filter(|by| subject.by.is_none_or(|only| only == *by))
+            .map(|by| (name(by), grouped(report.groups(by), by, top)))
+            .collect(),
+    }
+}
+
+fn name(by: By) -> &'static str {
+    match by {
+        By::Remote => "remote",
+        By::Port => "port",
+        By::Process => "process",
+        By::Cgroup => "cgroup",
+        By::Netns => "netns",
+    }
+}
+
+fn sum(counts: &Counts) -> Sum {
+    Sum {
+        retransmissions: counts.sent,
+        failed_retransmissions: counts.failed,
+        retransmissions_by_timeout: counts.timeouts,
+        retransmitted_segs: counts.segs,
+        retransmitted_bytes: counts.bytes,
+        recovered: counts.recovered,
+        spurious: counts.spurious,
+        spurious_unknown: counts.spurious_unknown,
+        closed: counts.closed,
+        deaths: counts.deaths,
+        hung_up: counts.hung_up,
+        worst_episode_ms: counts.worst_ms,
+    }
+}
+
+fn quantiles(spread: &Spread) -> Quantiles {
+    Quantiles {
+        count: spread.count(),
+        min: spread.min(),
+        p50: spread.quantile(0.5),
+        p90: spread.quantile(0.9),
+        p99: spread.quantile(0.99),
+        max: spread.max(),
+    }
+}
+
+fn forecast(error: &Error) -> Forecast {
+    let any = error.off_us.count() > 0;
+    Forecast {
+        off_us: quantiles(&error.off_us),
+        earliest_us: any.then_some(error.earliest_us),
+        latest_us: any.then_some(error.latest_us),
+    }
+}
+
+fn episode(Worst { episode, more }: &Worst) -> Episode {
+    let flow = &episode.flow;
+    let (outcome, cause, knob, spurious) = match episode.outcome {
+        Outcome::Recovered(spurious) => ("recovered", None, None, spurious),
+        Outcome::Closed(cause, knob) => ("closed", Some(cause), knob, None),
+        Outcome::Open => ("open", None, None, None),
+    };
+    Episode {
+        began: time(episode.began_wall_ns),
+        duration_ms: episode.duration_ms,
+        raddr: flow.raddr,
+        rport: flow.rport,
+        lport: flow.lport,
+        flow_id: flow.id.to_string(),
+        pid: flow.pid,
+        comm: flow.comm.as_deref().map(str::to_owned),
+        cgroup: flow.cgroup.as_deref().map(str::to_owned),
+        retransmissions: episode.sent,
+        deepest_backoff: episode.deepest,
+        rtos_ms: episode.ladder.expired_ms.clone(),
+        rtos_left_out: episode.ladder.more,
+        waiting_rto_ms: episode.ladder.waiting_ms,
+        outcome,
+        cause: cause.map(Cause::name),
+        knob: knob.map(crate::event::Knob::name),
+        spurious,
+        more_like_it: *more,
+    }
+}
+
+fn grouped(groups: &Groups, by: By, top: usize) -> Grouped {
+    let top = groups.shown(top);
+    let (left_out, others) = groups.after(top);
+    let Sums { flows, retransmitting, counts } = others;
+    Grouped {
+        groups: groups.groups.iter().take(top).map(|group| of_group(group, by)).collect(),
+        others: Others { groups: left_out, flows, retransmitting_flows: retransmitting, sums: sum(&counts) },
+    }
+}
+
+fn of_group(group: &super::tally::groups::Group, by: By) -> Group {
+    let Sums { flows, retransmitting, counts } = group.sums;
+    let value = match &group.key {
+        Key::Remote(address) => address.to_string().into(),
+        Key::RemotePort(port) | Key::LocalPort(port) => (*port).into(),
+        Key::Name(name) => (**name).into(),
+        Key::Netns(number) => (*number).into(),
+        Key::Unknown => serde_json::Value::Null,
+    };
+    let mut key = BTreeMap::from([(name(by), value)]);
+    match (by, &group.key) {
+        (By::Port, Key::LocalPort(_)) => _ = key.insert("end", "local".into()),
+        (By::Port, _) => _ = key.insert("end", "remote".into()),
+        (By::Process, _) => _ = key.insert("pid", group.pid.into()),
+        _ => {}
+    }
+    Group { key, flows, retransmitting_flows: retransmitting, sums: sum(&counts) }
+}

@@ -1,0 +1,226 @@
+//! A loss episode as the events tell it: its ladder of timeouts, how deep it went, how it ended.
+
+use std::sync::Arc;
+
+use crate::event::{Cause, Deadline, Flow, InBackoff, Knob, Recovered, Retransmit};
+
+const NS_PER_MS: u64 = 1_000_000;
+
+/// The timeouts of an episode, one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ladder {
+    /// Those that expired, ms.
+    pub expired_ms: Vec<u64>,
+    /// How many more of them there were than there is room for.
+    pub more: u32,
+    /// The one that was waited for in the end, ms.
+    pub waiting_ms: Option<u64>,
+}
+
+impl Ladder {
+    /// `tcp_retries2` is 15 by default; few have more.
+    const MOST: usize = 24;
+
+    fn expire(&mut self, rto_ms: u64) {
+        if self.expired_ms.len() < Self::MOST {
+            self.expired_ms.push(rto_ms);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// A forecast of a connection's death.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forecast {
+    /// Which knob was to bring it about.
+    pub knob: Knob,
+    /// When it was made, mono ns.
+    pub made_ns: u64,
+    /// Not before.
+    pub earliest_ns: u64,
+    /// Most likely.
+    pub expected_ns: u64,
+    /// Not after.
+    pub latest_ns: u64,
+}
+
+impl Forecast {
+    fn of(deadline: &Deadline, made_ns: u64) -> Forecast {
+        Forecast {
+            knob: deadline.knob,
+            made_ns,
+            earliest_ns: deadline.earliest_ns,
+            expected_ns: deadline.expected_ns,
+            latest_ns: deadline.latest_ns,
+        }
+    }
+}
+
+/// An episode that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Episode {
+    /// The session and the ordinal by which its events are known.
+    id: (u32, u32),
+    /// The first retransmission, mono ns.
+    began_ns: u64,
+    /// The same by the wall's clock.
+    began_wall_ns: i64,
+    /// The latest event.
+    last_ns: u64,
+    sent: u64,
+    deepest: u32,
+    ladder: Ladder,
+    /// The first forecast since a timeout, by the knob that it is about now.
+    forecast: Option<Forecast>,
+}
+
+/// How an episode ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The data was acknowledged. Was it spurious?
+    Recovered(Option<bool>),
+    /// The connection ended in it.
+    Closed(Cause, Option<Knob>),
+    /// It was not over when the recording ended, or its end is not recorded.
+    Open,
+}
+
+/// An episode that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Whose it was.
+    pub flow: Arc<Flow>,
+    /// When it began, ns since 1970.
+    pub began_wall_ns: i64,
+    /// From its first retransmission to its end, ms.
+    pub duration_ms: u64,
+    /// Retransmissions.
+    pub sent: u64,
+    /// RTOs in a row at worst.
+    pub deepest: u32,
+    /// Its timeouts.
+    pub ladder: Ladder,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// When an event was, by both clocks, and in which session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// mono ns
+    pub mono_ns: u64,
+    /// ns since 1970
+    pub wall_ns: i64,
+    /// The session.
+    pub session: u32,
+}
+
+impl Episode {
+    fn new(ordinal: u32, at: Moment, ago_ns: u64) -> Episode {
+        Episode {
+            id: (at.session, ordinal),
+            began_ns: at.mono_ns.saturating_sub(ago_ns),
+            began_wall_ns: at.wall_ns.saturating_sub_unsigned(ago_ns),
+            last_ns: at.mono_ns,
+            sent: 0,
+            deepest: 0,
+            ladder: Ladder::default(),
+            forecast: None,
+        }
+    }
+
+    /// It begins with this retransmission.
+    pub fn begins(retransmit: &Retransmit, at: Moment) -> Episode {
+        let mut episode = Episode::new(retransmit.episode, at, 0);
+        episode.goes_on(retransmit, at);
+        episode
+    }
+
+    /// It began before the trace.
+    pub fn began_before(in_backoff: &InBackoff, at: Moment) -> Episode {
+        let ago_ns = in_backoff.since_ms.unwrap_or(0).saturating_mul(NS_PER_MS);
+        let mut episode = Episode::new(in_backoff.episode, at, ago_ns);
+        episode.seen_again(in_backoff, at);
+        episode
+    }
+
+    /// All of it that is known is how it ended.
+    pub fn only_its_end(recovered: &Recovered, at: Moment) -> Episode {
+        let ago_ns = recovered.duration_ms.saturating_mul(NS_PER_MS);
+        Episode { sent: recovered.retransmissions.into(), ..Episode::new(recovered.episode, at, ago_ns) }
+    }
+
+    /// Is this retransmission one of it?
+    pub fn has(&self, retransmit: &Retransmit, at: Moment) -> bool {
+        self.id == (at.session, retransmit.episode)
+    }
+
+    /// A further retransmission.
+    pub fn goes_on(&mut self, retransmit: &Retransmit, at: Moment) {
+        self.last_ns = at.mono_ns;
+        self.sent += u64::from(retransmit.err.is_none());
+        self.deepest = self.deepest.max(retransmit.retransmits);
+        if let Some(rto_ms) = retransmit.rto_ms {
+            self.ladder.expire(rto_ms);
+            self.ladder.waiting_ms = retransmit.next_rto_ms;
+        }
+        // A peer that answers is not dying: the countdown begins with the first timeout.
+        if retransmit.retransmits > 0 || retransmit.rto_ms.is_some() {
+            self.foresee(retransmit.deadline.as_ref(), at);
+        }
+    }
+
+    /// A later session of the tracer found it in its backoff.
+    pub fn seen_again(&mut self, in_backoff: &InBackoff, at: Moment) {
+        self.id = (at.session, in_backoff.episode);
+        self.last_ns = at.mono_ns;
+        self.deepest = self.deepest.max(in_backoff.retransmits);
+        self.ladder.waiting_ms = Some(in_backoff.rto_ms);
+        self.foresee(in_backoff.deadline.as_ref(), at);
+    }
+
+    fn foresee(&mut self, deadline: Option<&Deadline>, at: Moment) {
+        if let Some(deadline) = deadline
+            && self.forecast.is_none_or(|forecast| forecast.knob != deadline.knob)
+        {
+            self.forecast = Some(Forecast::of(deadline, at.mono_ns));
+        }
+    }
+
+    /// What was foretold at the first timeout.
+    pub fn forecast(&self) -> Option<Forecast> {
+        self.forecast
+    }
+
+    /// It ended well.
+    pub fn recovered(self, recovered: &Recovered, flow: Arc<Flow>) -> Ended {
+        let deepest = self.deepest.max(recovered.max_backoff);
+        let outcome = Outcome::Recovered(recovered.spurious);
+        Ended { deepest, ..self.ended(flow, recovered.duration_ms, outcome) }
+    }
+
+    /// It ended with its connection.
+    pub fn closed(self, cause: Cause, knob: Option<Knob>, closed_ns: u64, flow: Arc<Flow>) -> Ended {
+        let duration_ms = closed_ns.saturating_sub(self.began_ns) / NS_PER_MS;
+        self.ended(flow, duration_ms, Outcome::Closed(cause, knob))
+    }
+
+    /// Its end was not recorded.
+    pub fn left_open(self, flow: Arc<Flow>) -> Ended {
+        let duration_ms = self.last_ns.saturating_sub(self.began_ns) / NS_PER_MS;
+        self.ended(flow, duration_ms, Outcome::Open)
+    }
+
+    fn ended(self, flow: Arc<Flow>, duration_ms: u64, outcome: Outcome) -> Ended {
+        Ended {
+            flow,
+            began_wall_ns: self.began_wall_ns,
+            duration_ms,
+            sent: self.sent,
+            deepest: self.deepest,
+            ladder: self.ladder,
+            outcome,
+        }
+    }
+}

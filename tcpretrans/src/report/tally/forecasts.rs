@@ -1,0 +1,117 @@
+//! Forecasts of death against what came.
+
+use super::{episode::Forecast, spread::Spread};
+use crate::event::{Cause, Closed};
+
+/// How far off forecasts were.
+#[derive(Debug, Clone, Default)]
+pub struct Error {
+    /// Without the sign, us.
+    pub off_us: Spread,
+    /// The death that came soonest before its forecast (negative) or least after it, us.
+    pub earliest_us: i64,
+    /// The death that came latest after its forecast, us.
+    pub latest_us: i64,
+}
+
+impl Error {
+    fn record(&mut self, actual_ns: u64, expected_ns: u64) {
+        let off_us = (i128::from(actual_ns) - i128::from(expected_ns)) / 1000;
+        let off_us = i64::try_from(off_us).unwrap_or(if off_us < 0 { i64::MIN } else { i64::MAX });
+        let first = self.off_us.count() == 0;
+        self.earliest_us = if first { off_us } else { self.earliest_us.min(off_us) };
+        self.latest_us = if first { off_us } else { self.latest_us.max(off_us) };
+        self.off_us.record(off_us.unsigned_abs());
+    }
+}
+
+/// Deaths by the kernel's own timers, and what was foretold of them.
+#[derive(Debug, Clone, Default)]
+pub struct Forecasts {
+    /// Deaths of which there was a forecast.
+    pub foretold: u64,
+    /// Deaths of which there was none.
+    pub not_foretold: u64,
+    /// The forecast made at the first timeout of the last episode, against the death.
+    pub first: Error,
+    /// Of those, how many deaths came within the window that it gave.
+    pub within_window: u64,
+    /// How long before the death it was made, ms.
+    pub lead_ms: Spread,
+    /// The last forecast before the death.
+    pub last: Error,
+}
+
+/// Does the kernel's own patience end in it?
+fn is_foreseeable(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::RetransmitTimeout
+            | Cause::UserTimeout
+            | Cause::ConnectTimeout
+            | Cause::KeepaliveTimeout
+            | Cause::ZeroWindowTimeout
+            | Cause::OrphanTimeout
+    )
+}
+
+impl Forecasts {
+    /// A connection ended; `first` is what was foretold at the first timeout of the episode that it ended in.
+    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<Forecast>) {
+        if !is_foreseeable(closed.cause) {
+            return;
+        }
+        let Some(predicted_ns) = closed.predicted_at_ns else {
+            self.not_foretold += 1;
+            return;
+        };
+        self.foretold += 1;
+        self.last.record(closed_ns, predicted_ns);
+        // Nobody can foretell that another knob will matter: that the application closes, say.
+        if let Some(first) = first.filter(|first| Some(first.knob) == closed.knob) {
+            self.first.record(closed_ns, first.expected_ns);
+            self.within_window += u64::from((first.earliest_ns..=first.latest_ns).contains(&closed_ns));
+            self.lead_ms.record(closed_ns.saturating_sub(first.made_ns) / 1_000_000);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::Knob,
+        sink::sample_events::{self as sample, NOW_NS},
+    };
+
+    fn forecast(knob: Knob) -> Forecast {
+        let made_ns = NOW_NS - 10_000_000_000;
+        let [earliest_ns, expected_ns, latest_ns] = [NOW_NS - 5_000_000, NOW_NS - 4_000_000, NOW_NS];
+        Forecast { knob, made_ns, earliest_ns, expected_ns, latest_ns }
+    }
+
+    #[test]
+    fn first_and_last_forecast_are_held_against_the_death() {
+        let mut forecasts = Forecasts::default();
+        let closed = Closed { predicted_at_ns: Some(NOW_NS + 7_000), ..sample::closed() };
+        forecasts.closed(&closed, NOW_NS, Some(forecast(Knob::TcpRetries2)));
+        assert_eq!((forecasts.foretold, forecasts.within_window, forecasts.not_foretold), (1, 1, 0));
+        assert_eq!((forecasts.first.earliest_us, forecasts.first.latest_us), (4000, 4000));
+        assert_eq!((forecasts.last.earliest_us, forecasts.last.latest_us), (-7, -7));
+        assert_eq!((forecasts.last.off_us.max(), forecasts.lead_ms.max()), (Some(7), Some(10_000)));
+        forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpOrphanRetries)));
+        assert_eq!((forecasts.foretold, forecasts.first.off_us.count()), (2, 1), "another knob's forecast");
+        forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpRetries2)));
+        assert_eq!(forecasts.within_window, 1, "too late");
+    }
+
+    #[test]
+    fn only_the_kernels_own_patience_can_be_foretold() {
+        let mut forecasts = Forecasts::default();
+        let reset = Closed { cause: Cause::ResetByPeer, ..sample::closed() };
+        forecasts.closed(&reset, NOW_NS, Some(forecast(Knob::TcpRetries2)));
+        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 0));
+        forecasts.closed(&Closed { predicted_at_ns: None, ..sample::closed() }, NOW_NS, None);
+        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 1));
+    }
+}
