@@ -33,11 +33,11 @@ enum Command {
     Test(TestOptions),
     VmTest(vm::Args),
     Lab(lab::command::Args),
-    RecordDemo(demo::Args),
     Bench(bench::Args),
     /// A part of `bench`
     #[command(hide = true)]
     BenchUnanswered(bench::UnansweredArgs),
+    RecordDemo(demo::Args),
     VerifyCounts(verify_counts::Args),
     /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
     Dist {

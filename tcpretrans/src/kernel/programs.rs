@@ -264,11 +264,14 @@ impl Programs {
         sum(&self.lost, "LOST")
     }
 
-    /// Runs that the kernel skipped because the program was already running on that CPU, summed over programs;
-    /// `None` where the kernel does not count them (before 5.12).
-    pub fn recursion_misses(&self) -> Option<u64> {
+    /// Runs that the kernel skipped because the program was already running on that CPU, summed over those programs
+    /// that `wanted` names; `None` where the kernel does not count them (before 5.12).
+    pub fn recursion_misses(&self, wanted: impl Fn(&str) -> bool) -> Option<u64> {
         let mut total = None;
-        for (_, program) in self.ebpf.programs() {
+        for (name, program) in self.ebpf.programs() {
+            if !wanted(name) {
+                continue;
+            }
             let Ok(fd) = program.fd() else { continue };
             let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
             let Ok(text) = std::fs::read_to_string(Path::new(&path)) else { continue };

@@ -1,6 +1,7 @@
 //! Live tracing: load, attach, and loop until told to stop.
 
 pub mod clock;
+mod incoming;
 pub mod losses;
 pub mod priority;
 pub mod seed;

@@ -41,7 +41,9 @@ pub fn is_mine(here: &str) -> bool {
             Ok(()) => return false,
             Err(said) => said,
         };
-        eprintln!("{said}");
+        // At once and past the harness, which shows a failure only when all tests are done: on some machines that is
+        // many minutes later, or never.
+        let _ = io::stderr().write_all(format!("---- {test}, attempt {attempt}:\n{said}\n").as_bytes());
         let hidden = witness.map_or(0, |witness| witness.events().unwrap_or(0));
         let told = said.contains(crate::tracer::TOLD_OF_LOSS);
         assert!((hidden > 0 || told) && attempt < ATTEMPTS, "{test} failed: see above");
