@@ -32,14 +32,25 @@ pub struct Args {
     /// Only see that everything can be measured: short runs, whose figures mean nothing
     #[arg(long)]
     pub smoke: bool,
+    /// Measure this tracer [default: the one that is built from here]
+    #[arg(long, value_name = "PATH")]
+    pub tracer: Option<PathBuf>,
     /// Put the table into docs/cost.md and README.md
     #[arg(long, conflicts_with_all = ["smoke", "names"])]
     pub write: bool,
 }
 
+impl Args {
+    /// A smoke test of everything.
+    pub fn smoke() -> Args {
+        Args { names: Vec::new(), smoke: true, tracer: None, write: false }
+    }
+}
+
 /// What is measured together.
 struct Group {
     name: &'static str,
+    needs_root: bool,
     about: &'static str,
     measure: fn(&Bench) -> Result<Vec<Row>>,
 }
@@ -48,24 +59,42 @@ struct Group {
 const GROUPS: [Group; 7] = [
     Group {
         name: "retransmit",
+        needs_root: true,
         about: "kernel time for each retransmission",
         measure: kernel_time::of_retransmissions,
     },
     Group {
         name: "state",
+        needs_root: true,
         about: "kernel time for each state change of untroubled connections",
         measure: kernel_time::of_state_changes,
     },
-    Group { name: "connections", about: "connections a second, traced and not", measure: connections::rate },
+    Group {
+        name: "connections",
+        needs_root: true,
+        about: "connections a second, traced and not",
+        measure: connections::rate,
+    },
     Group {
         name: "userspace",
+        needs_root: false,
         about: "events a second through decoding, correlation and JSON",
         measure: userspace::rate,
     },
-    Group { name: "losses", about: "records lost in a storm", measure: losses::in_a_storm },
-    Group { name: "memory", about: "idle, and with 100,000 troubled flows", measure: memory::peak },
-    Group { name: "start", about: "from start to attached", measure: startup::time },
+    Group { name: "losses", needs_root: true, about: "records lost in a storm", measure: losses::in_a_storm },
+    Group {
+        name: "memory",
+        needs_root: true,
+        about: "idle, and with 100,000 troubled flows",
+        measure: memory::peak,
+    },
+    Group { name: "start", needs_root: true, about: "from start to attached", measure: startup::time },
 ];
+
+/// The names of those that need root, or of those that do not.
+pub fn groups(needing_root: bool) -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().filter(move |group| group.needs_root == needing_root).map(|group| group.name)
+}
 
 fn names() -> clap::builder::PossibleValuesParser {
     GROUPS.iter().map(|group| clap::builder::PossibleValue::new(group.name).help(group.about)).into()
@@ -95,13 +124,18 @@ impl Bench {
 /// # Errors
 /// Where a measurement cannot be made.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    lab::ready()?;
-    let bench = Bench { tracer: tools::build_tracer()?, smoke: args.smoke };
+    let wanted = |group: &&Group| args.names.is_empty() || args.names.iter().any(|name| name == group.name);
+    let groups: Vec<_> = GROUPS.iter().filter(wanted).collect();
+    if groups.iter().any(|group| group.needs_root) {
+        lab::ready()?;
+    }
+    let tracer = match &args.tracer {
+        Some(path) => path.clone(),
+        None => tools::build_tracer()?,
+    };
+    let bench = Bench { tracer, smoke: args.smoke };
     let mut rows = Vec::new();
-    for group in &GROUPS {
-        if !args.names.is_empty() && !args.names.iter().any(|name| name == group.name) {
-            continue;
-        }
+    for group in groups {
         eprintln!("measuring: {}", group.about);
         let measured = (group.measure)(&bench)?;
         ensure!(!measured.is_empty(), "{} gave no row", group.name);

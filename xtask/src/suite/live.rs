@@ -57,13 +57,10 @@ pub(super) fn run(targets: &TestTargets, selection: &Selection) -> Result<Outcom
         return Ok(Outcome::Passed);
     }
 
-    let Some(sudo) = workspace::find_in_path("sudo") else {
-        return Ok(Outcome::Skipped("needs root, and there is no sudo".into()));
+    let sudo = match sudo()? {
+        Ok(sudo) => sudo,
+        Err(why) => return Ok(Outcome::Skipped(why.into())),
     };
-    let without_password = Command::new(&sudo).args(["-n", "true"]).stderr(Stdio::null()).status()?.success();
-    if !without_password && !std::io::stdin().is_terminal() {
-        return Ok(Outcome::Skipped("needs root, and sudo wants a password".into()));
-    }
     // Built as oneself, so that root owns nothing in the target directory; then run as root.
     let executables = executables(&workspace::output(
         build.args(["--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit()),
@@ -77,6 +74,18 @@ pub(super) fn run(targets: &TestTargets, selection: &Selection) -> Result<Outcom
         workspace::run(&mut command)?;
     }
     Ok(Outcome::Passed)
+}
+
+/// How to become root; or why that is impossible.
+pub(super) fn sudo() -> Result<Result<PathBuf, &'static str>> {
+    let Some(sudo) = workspace::find_in_path("sudo") else {
+        return Ok(Err("needs root, and there is no sudo"));
+    };
+    let without_password = Command::new(&sudo).args(["-n", "true"]).stderr(Stdio::null()).status()?.success();
+    if !without_password && !std::io::stdin().is_terminal() {
+        return Ok(Err("needs root, and sudo wants a password"));
+    }
+    Ok(Ok(sudo))
 }
 
 /// The test executables that cargo's JSON messages name.
