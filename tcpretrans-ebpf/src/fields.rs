@@ -1,9 +1,10 @@
 //! The one table of what is read from the kernel's socket structures.
 //!
-//! Rust emits no CO-RE relocations, so the loader looks each field up in the running kernel's BTF and
-//! hands the programs an [`SnapshotOffsets`] as frozen read-only data; the verifier folds it to constants and
-//! checks every load against the same BTF. This file is the only place where a field's name, its home
-//! by kernel version and its wire type meet. To read one more field, add one line here.
+//! Rust emits no CO-RE relocations, so the loader looks each field up in the running kernel's BTF and puts its offset
+//! into the programs' load instructions ([`crate::spot`]); the verifier checks every load against the same BTF. What
+//! the programs ask about a field itself (is it there, how wide?) they find in a [`SnapshotOffsets`] or [`WalkOffsets`]
+//! that is frozen read-only data. This file is the only place where a field's name, its home by kernel version and
+//! its wire type meet. To read one more field, add one line here.
 //!
 //! Forms of a row in `snapshot_fields!`, `name: wire type = base form [(struct, path), ...]`:
 //! * `fixed`: loaded at its wire type's width; a kernel without it is not supported;
@@ -11,8 +12,11 @@
 //! * `narrow`: one or four bytes wide depending on the kernel, widened to `u32`; all ones if absent;
 //! * `bits`: a bitfield inside one byte, or a `bool`; all ones if absent.
 //!
-//! `base` is what the offset counts from: `tp` (`struct tcp_sock`, which begins with `struct sock`),
-//! or `net` (the socket's own `struct net`). Several `(struct, path)` are tried in turn.
+//! `base` is what the offset counts from: `tp` (`struct tcp_sock`), `sk` (the `struct sock` that it begins with, which
+//! the tracepoint vouches for: the kernel checks no address of its loads while they run), or `net` (the socket's own
+//! `struct net`). Several `(struct, path)` are tried in turn.
+//!
+//! In `walk_fields!`, a member of `tcp_skb_cb` counts from the `sk_buff` whose `cb` it lives in.
 
 /// How a field is loaded, and whether tracing can do without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,9 @@ pub struct Place(pub u32);
 impl Place {
     /// The field does not exist on this kernel.
     pub const ABSENT: Place = Place(0);
+
+    /// A bitfield that does not exist on this kernel: of all ones, everything is kept.
+    pub const ABSENT_BITS: Place = Place(0xff << 24);
 
     /// A whole field of `width` bytes.
     pub const fn whole(offset: u16, width: u8) -> Place {
@@ -107,18 +114,18 @@ macro_rules! snapshot_fields {
     ($callback:ident) => {
         $callback! {
             timer_expires: u64 = tp fixed [("sock", "tcp_retransmit_timer.expires"), ("inet_connection_sock", "icsk_retransmit_timer.expires")];
-            sk_flags: u64 = tp fixed [("sock_common", "skc_flags")];
-            sk_lingertime: u64 = tp fixed [("sock", "sk_lingertime")];
+            sk_flags: u64 = sk fixed [("sock_common", "skc_flags")];
+            sk_lingertime: u64 = sk fixed [("sock", "sk_lingertime")];
             bytes_retrans: u64 = tp fixed [("tcp_sock", "bytes_retrans")];
             bytes_acked: u64 = tp fixed [("tcp_sock", "bytes_acked")];
 
             netns: u32 = net fixed [("net", "ns.inum")];
-            sk_uid: u32 = tp fixed [("sock", "sk_uid.val")];
-            sk_mark: u32 = tp fixed [("sock", "sk_mark")];
-            sk_err: u32 = tp fixed [("sock", "sk_err")];
-            sk_err_soft: u32 = tp fixed [("sock", "sk_err_soft")];
-            sk_ack_backlog: u32 = tp fixed [("sock", "sk_ack_backlog")];
-            sk_max_ack_backlog: u32 = tp fixed [("sock", "sk_max_ack_backlog")];
+            sk_uid: u32 = sk fixed [("sock", "sk_uid.val")];
+            sk_mark: u32 = sk fixed [("sock", "sk_mark")];
+            sk_err: u32 = sk fixed [("sock", "sk_err")];
+            sk_err_soft: u32 = sk fixed [("sock", "sk_err_soft")];
+            sk_ack_backlog: u32 = sk fixed [("sock", "sk_ack_backlog")];
+            sk_max_ack_backlog: u32 = sk fixed [("sock", "sk_max_ack_backlog")];
 
             icsk_rto: u32 = tp fixed [("inet_connection_sock", "icsk_rto")];
             icsk_rto_min: u32 = tp optional [("inet_connection_sock", "icsk_rto_min")];
@@ -172,7 +179,7 @@ macro_rules! snapshot_fields {
             tcp_keepalive_probes: u32 = net narrow [("net", "ipv4.sysctl_tcp_keepalive_probes")];
 
             total_rto: u16 = tp optional [("tcp_sock", "total_rto")];
-            skc_family: u16 = tp fixed [("sock_common", "skc_family")];
+            skc_family: u16 = sk fixed [("sock_common", "skc_family")];
 
             ca_state: u8 = tp bits [("inet_connection_sock", "icsk_ca_state")];
             icsk_retransmits: u8 = tp fixed [("inet_connection_sock", "icsk_retransmits")];
@@ -182,8 +189,8 @@ macro_rules! snapshot_fields {
             icsk_probes_out: u8 = tp fixed [("inet_connection_sock", "icsk_probes_out")];
             rskq_defer_accept: u8 = tp fixed [("inet_connection_sock", "icsk_accept_queue.rskq_defer_accept")];
             keepalive_probes: u8 = tp fixed [("tcp_sock", "keepalive_probes")];
-            sk_shutdown: u8 = tp fixed [("sock", "sk_shutdown")];
-            skc_state: u8 = tp fixed [("sock_common", "skc_state")];
+            sk_shutdown: u8 = sk fixed [("sock", "sk_shutdown")];
+            skc_state: u8 = sk fixed [("sock_common", "skc_state")];
             tcp_usec_ts: u8 = tp bits [("tcp_sock", "tcp_usec_ts")];
             thin_lto: u8 = tp bits [("tcp_sock", "thin_lto")];
             frto: u8 = tp bits [("tcp_sock", "frto")];
@@ -221,7 +228,6 @@ macro_rules! walk_fields {
             cgroup_ancestor_ids: optional u64 [("cgroup", "ancestor_ids")];
             kernfs_id: optional u64 [("kernfs_node", "id")];
             skb_len: fixed u32 [("sk_buff", "len")];
-            skb_cb: fixed u64 [("sk_buff", "cb")];
             cb_seq: fixed u32 [("tcp_skb_cb", "seq")];
             cb_end_seq: fixed u32 [("tcp_skb_cb", "end_seq")];
             cb_gso_segs: fixed u16 [("tcp_skb_cb", "tcp_gso_segs")];

@@ -7,6 +7,7 @@ pub mod fields;
 pub mod filter;
 pub mod owner;
 pub mod record;
+pub mod spot;
 
 pub use fields::{Field, Form, Place, SnapshotOffsets, WalkOffsets};
 pub use filter::FilterSettings;
@@ -14,6 +15,7 @@ pub use owner::OwnerSlot;
 #[cfg(not(target_arch = "bpf"))]
 pub use record::Number;
 pub use record::{DecodeError, Kind, Record, Snapshot};
+pub use spot::Spot;
 
 /// Linux's TCP states (`include/net/tcp_states.h`), stable ABI since 2.6.
 #[allow(missing_docs, reason = "the names are the kernel's")]

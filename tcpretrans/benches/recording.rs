@@ -13,7 +13,7 @@ fn main() {
     let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let recording = match given {
         Some(path) => std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}")),
-        None => panic!("FILE"),
+        None => tcpretrans::demo::recording().expect("the demo's recording"),
     };
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     let mut bytes = 0;
@@ -29,7 +29,7 @@ fn main() {
             let start = Instant::now();
             let mut reader = Reader::open(&path, detail).expect("a recording");
             let mut events = 0_u64;
-            while let Some(recorded) = reader.next() {
+            for recorded in reader.by_ref() {
                 black_box(recorded.expect("readable"));
                 events += 1;
             }

@@ -6,6 +6,7 @@
 pub mod advise;
 pub mod cli;
 pub mod deadline;
+pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod filter;

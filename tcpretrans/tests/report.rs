@@ -115,6 +115,47 @@ fn the_tables_by_group_are_as_committed() {
 }
 
 #[test]
+fn the_documentation_shows_what_is_printed() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recordings.md");
+    let page = fs::read_to_string(page).expect("committed");
+    let overview = clean(&on(&night(), &[]));
+    let by_process = clean(&on(&night(), &["--by", "process"]));
+    for text in [overview.as_str(), by_process.split("\n\n").nth(1).expect("a table")] {
+        assert!(page.contains(text), "docs/recordings.md shows something else than:\n{text}");
+    }
+}
+
+/// The names of fields; those below `end`'s maps are data.
+fn fields(value: &Value, names: &mut std::collections::BTreeSet<String>) {
+    const MAPS: [&str; 9] =
+        ["events", "segs", "bytes", "failed", "failed_segs", "errors", "timeouts", "lost", "filters"];
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                names.insert(name.clone());
+                if !MAPS.contains(&name.as_str()) {
+                    fields(value, names);
+                }
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| fields(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_documented() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recordings.md");
+    let page = fs::read_to_string(page).expect("committed");
+    let page = page.split_once("### `--format json`").expect("a section").1;
+    let mut names = std::collections::BTreeSet::new();
+    fields(&json(&night(), &[]), &mut names);
+    assert!(names.len() > 60, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/recordings.md says nothing of {missing:?}");
+}
+
+#[test]
 fn totals_are_those_of_the_recordings_own_ends() {
     let report = json(&night(), &[]);
     let ends = events("end");

@@ -1,5 +1,7 @@
 //! The project's own commands (`cargo xtask ...`), and the network lab that the live tests stand on.
 
+pub mod bench;
+pub mod demo;
 pub mod dist;
 pub mod ebpf;
 pub mod lab;

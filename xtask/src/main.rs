@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use xtask::{
-    dist,
+    bench, demo, dist,
     ebpf::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
@@ -33,6 +33,11 @@ enum Command {
     Test(TestOptions),
     VmTest(vm::Args),
     Lab(lab::command::Args),
+    Bench(bench::Args),
+    /// A part of `bench`
+    #[command(hide = true)]
+    BenchUnanswered(bench::UnansweredArgs),
+    RecordDemo(demo::Args),
     VerifyCounts(verify_counts::Args),
     /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
     Dist {
@@ -105,7 +110,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
+        Command::Bench(arguments) => return bench::run(&arguments),
+        Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),
         Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::VmTest(arguments) => vm::command(&arguments)?,
         Command::Test(options) => suite::run(&suite::Selection {

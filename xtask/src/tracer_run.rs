@@ -14,7 +14,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::workspace;
 
 /// What the tracer can do without rights: everything that does not load programs.
-const UNPRIVILEGED: [&str; 7] = ["replay", "report", "advise", "doctor", "completions", "man", "help"];
+const UNPRIVILEGED: [&str; 8] =
+    ["demo", "replay", "report", "advise", "doctor", "completions", "man", "help"];
 const UNPRIVILEGED_FLAGS: [&str; 4] = ["-h", "--help", "-V", "--version"];
 
 /// Capability numbers of `include/uapi/linux/capability.h`.

@@ -15,7 +15,7 @@ use tcpretrans_ebpf::{
 
 use super::{
     load,
-    settings::{self, filter_is_on, snap, walk},
+    settings::{self, filter_is_on, snap, walk, walk_place},
     socket::Tuple,
 };
 
@@ -43,13 +43,14 @@ fn address_flags(addr: [u8; 16]) -> u32 {
     ADDRESSES.get(Key::new(128, addr)).copied().unwrap_or(0)
 }
 
-/// Does the socket pass all filters? One copy of it for all programs.
+/// Does the connection pass all filters? `ends` is what has its addresses: the socket, or a request. One copy of it for
+/// each program, and called only if a filter is on.
 ///
 /// # Safety
-/// As [`context_passes`].
+/// `tp` from `Sock::of`; `ends` as [`Tuple::read`] wants it.
 #[inline(never)]
-pub unsafe fn pass(tuple: &Tuple, sk: *const u8) -> bool {
-    tuple_passes(tuple) && unsafe { context_passes(sk) }
+pub unsafe fn pass(tp: *const u8, ends: *const u8) -> bool {
+    unsafe { tuple_passes(&Tuple::read(tp, ends)) && context_passes(tp) }
 }
 
 /// Do the ports, the addresses and the family pass?
@@ -88,14 +89,11 @@ fn tuple_passes(tuple: &Tuple) -> bool {
 /// Do the network namespace and the cgroup pass?
 ///
 /// # Safety
-/// `sk` must be a BTF-typed `struct sock` (a full socket, or a listener).
+/// `sk` must be a BTF-typed full socket, or listener.
 #[inline(always)]
 unsafe fn context_passes(sk: *const u8) -> bool {
     if filter_is_on(FilterSettings::NETNS) {
         let net = unsafe { load::pointer(sk, walk!(skc_net)) };
-        if net.is_null() {
-            return false;
-        }
         let inum = unsafe { load::fixed::<u32>(net, snap!(netns)) };
         if unsafe { NETNS.get(inum) }.is_none() {
             return false;
@@ -113,16 +111,16 @@ unsafe fn cgroup_passes(sk: *const u8) -> bool {
     if cgroup == 0 {
         return false;
     }
-    let level: u32 = unsafe { probe(cgroup, walk!(cgroup_level).offset()) };
+    let level: u32 = unsafe { probe(cgroup, walk_place!(cgroup_level).offset()) };
     if level < wanted.cgroup_level {
         return false;
     }
     let index = wanted.cgroup_level as usize * 8;
-    let ids = walk!(cgroup_ancestor_ids);
+    let ids = walk_place!(cgroup_ancestor_ids);
     let id: u64 = if ids.width() != 0 {
         unsafe { probe(cgroup, ids.offset() + index) }
     } else {
-        let ancestor: u64 = unsafe { probe(cgroup, walk!(cgroup_ancestors).offset() + index) };
+        let ancestor: u64 = unsafe { probe(cgroup, walk_place!(cgroup_ancestors).offset() + index) };
         unsafe { super::socket::cgroup_id_of(ancestor) }
     };
     id == wanted.cgroup_id

@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use tcpretrans_ebpf::{OwnerSlot, owner::exit};
 
-use super::{filters::probe, settings::walk};
+use super::{filters::probe, settings::walk_place};
 
 #[map]
 static OWNERS: Array<OwnerSlot> = Array::with_max_entries(OwnerSlot::COUNT, 0);
@@ -48,9 +48,9 @@ pub fn current_comm() -> [u64; 2] {
     // socket opens or closes, not at each retransmission.
     unsafe {
         let task = bpf_get_current_task();
-        let leader = task + walk!(task_group_leader).offset() as u64;
+        let leader = task + walk_place!(task_group_leader).offset() as u64;
         let leader = bpf_probe_read_kernel(leader as *const u64).unwrap_or(task);
-        let comm = leader + walk!(task_comm).offset() as u64;
+        let comm = leader + walk_place!(task_comm).offset() as u64;
         bpf_probe_read_kernel(comm as *const [u64; 2]).unwrap_or([0; 2])
     }
 }
@@ -62,71 +62,109 @@ pub fn current_exit() -> u8 {
     const SIGNAL: u32 = 0x7f;
     unsafe {
         let task = bpf_get_current_task();
-        let flags: u32 = probe(task, walk!(task_flags).offset());
+        let flags: u32 = probe(task, walk_place!(task_flags).offset());
         if flags & PF_EXITING == 0 {
             return 0;
         }
-        let code: u32 = probe(task, walk!(task_exit_code).offset());
+        let code: u32 = probe(task, walk_place!(task_exit_code).offset());
         exit::DYING | (code & SIGNAL) as u8
     }
 }
 
+/// Volatile, or the compiler would gather zeroes into a call of a byte-wise memset.
+macro_rules! put {
+    ($slot:ident . $field:ident = $value:expr) => {
+        (&raw mut (*$slot).$field).write_volatile($value)
+    };
+}
+
 #[inline(always)]
-fn write(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) {
+unsafe fn put_owner(slot: *mut OwnerSlot, sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) {
     unsafe {
-        (&raw mut (*slot).sk).write(sk);
-        (&raw mut (*slot).born_ns).write(born_ns);
-        (&raw mut (*slot).fin_ns).write(0);
-        (&raw mut (*slot).comm).write(comm);
-        (&raw mut (*slot).tgid).write(tgid);
-        (&raw mut (*slot).check).write(OwnerSlot::check_of(sk, born_ns, tgid, comm));
+        let words = (&raw mut (*slot).comm).cast::<u64>();
+        words.write_volatile(comm[0]);
+        words.add(1).write_volatile(comm[1]);
+        put!(slot.tgid = tgid);
+        put!(slot.check = OwnerSlot::check_of(sk, born_ns, tgid, comm));
+    }
+}
+
+#[inline(always)]
+fn remember(sk: u64, born_ns: u64, tgid: u32, comm: [u64; 2]) {
+    if let Some(slot) = find_room(sk) {
+        unsafe {
+            put!(slot.sk = sk);
+            put!(slot.born_ns = born_ns);
+            put!(slot.fin_ns = 0);
+            put_owner(slot, sk, born_ns, tgid, comm);
+        }
     }
 }
 
 /// Remembers the current task as the opener of `sk`. Only where `current` is the owner.
 #[inline(always)]
 pub fn remember_current(sk: u64, born_ns: u64) {
-    if let Some(slot) = find_room(sk) {
-        write(slot, sk, born_ns, current_tgid(), current_comm());
-    }
+    remember(sk, born_ns, current_tgid(), current_comm());
 }
 
 /// A socket that the softirq created: its owner is not known, and a predecessor at the same address must not
 /// pass for it.
 #[inline(always)]
 pub fn remember_birth(sk: u64, born_ns: u64) {
-    if let Some(slot) = find_room(sk) {
-        write(slot, sk, born_ns, 0, [0; 2]);
-    }
+    remember(sk, born_ns, 0, [0; 2]);
 }
 
 /// Remembers the first FIN: when, and how long ago (jiffies) data was last sent.
+///
+/// # Safety
+/// `slot` from [`find`].
 #[inline(always)]
-pub fn remember_fin(sk: u64, now_ns: u64, idle_jiffies: u32) {
-    if let Some(slot) = find(sk) {
-        unsafe {
-            if (*slot).fin_ns == 0 {
-                (&raw mut (*slot).fin_ns).write(now_ns);
-                (&raw mut (*slot).fin_idle_jiffies).write(idle_jiffies);
-                (&raw mut (*slot).fin_exit).write(0);
-            }
+unsafe fn put_fin(slot: *mut OwnerSlot, now_ns: u64, idle_jiffies: u32) {
+    unsafe {
+        if (*slot).fin_ns == 0 {
+            put!(slot.fin_ns = now_ns);
+            put!(slot.fin_idle_jiffies = idle_jiffies);
+            put!(slot.fin_exit = 0);
         }
     }
 }
 
 /// Remembers who closes: the current task. It also counts as the owner where the opener is not known, which is so
 /// for accepted sockets: once closed, nobody holds them whom userspace could find.
+///
+/// # Safety
+/// `slot` from [`find`].
 #[inline(always)]
-pub fn remember_closer(sk: u64) {
-    if let Some(slot) = find(sk) {
-        unsafe {
-            (&raw mut (*slot).fin_exit).write(u32::from(current_exit()));
-            if (*slot).tgid == 0 {
-                let (tgid, comm, born_ns) = (current_tgid(), current_comm(), (*slot).born_ns);
-                (&raw mut (*slot).comm).write(comm);
-                (&raw mut (*slot).tgid).write(tgid);
-                (&raw mut (*slot).check).write(OwnerSlot::check_of(sk, born_ns, tgid, comm));
-            }
+unsafe fn put_closer(slot: *mut OwnerSlot, sk: u64) {
+    unsafe {
+        put!(slot.fin_exit = u32::from(current_exit()));
+        if (*slot).tgid == 0 {
+            put_owner(slot, sk, (*slot).born_ns, current_tgid(), current_comm());
+        }
+    }
+}
+
+/// What happens to the ends of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fin {
+    /// This side closes first.
+    Sent,
+    /// The peer does.
+    Received,
+    /// This side closes after the peer.
+    Answered,
+}
+
+/// Remembers a FIN; `idle_jiffies` is how long ago data was last sent.
+#[inline(always)]
+pub fn remember_fin(sk: u64, fin: Fin, now_ns: impl FnOnce() -> u64, idle_jiffies: impl FnOnce() -> u32) {
+    let Some(slot) = find(sk) else { return };
+    unsafe {
+        if fin != Fin::Answered {
+            put_fin(slot, now_ns(), idle_jiffies());
+        }
+        if fin != Fin::Received {
+            put_closer(slot, sk);
         }
     }
 }
@@ -135,7 +173,7 @@ pub fn remember_closer(sk: u64) {
 #[inline(always)]
 pub fn forget(sk: u64) {
     if let Some(slot) = find(sk) {
-        unsafe { (&raw mut (*slot).sk).write(0) };
+        unsafe { put!(slot.sk = 0) };
     }
 }
 

@@ -10,8 +10,8 @@ use tcpretrans_ebpf::Kind;
 
 use super::{
     load,
-    settings::{self, snap},
-    socket::{self, set},
+    settings::{self, place, snap},
+    socket::{self, Sock, set},
     tracepoints::emit,
 };
 
@@ -23,16 +23,25 @@ const RECOVERY: u8 = 3;
 #[map]
 static IN_LOSS: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
 
+/// The socket's congestion state.
+///
+/// # Safety
+/// `sock` from [`Sock::of`].
+#[inline(always)]
+pub unsafe fn ca_state(sock: Sock) -> u8 {
+    unsafe { load::bits(sock.tp, snap!(ca_state), place!(settings::snapshot_offsets(), ca_state)) }
+}
+
 /// Remembers that a socket retransmits in Recovery or Loss.
 ///
 /// # Safety
-/// `tp` from [`socket::tcp_sock`].
+/// `sock` from [`Sock::of`].
 #[inline(always)]
-pub unsafe fn remember(tp: *const u8) {
+pub unsafe fn remember(sock: Sock) {
     if settings::watch_recoveries() {
-        let state = unsafe { load::bits(tp, snap!(ca_state)) };
+        let state = unsafe { ca_state(sock) };
         if state >= RECOVERY {
-            let _ = IN_LOSS.insert(socket::identity(tp), state, 0);
+            let _ = IN_LOSS.insert(socket::identity(sock.sk), state, 0);
         }
     }
 }
@@ -50,20 +59,16 @@ pub fn forget(sk: u64) {
 /// was for nothing, as it does when `tcp_cong_state_set` comes.
 #[fexit(function = "tcp_fastretrans_alert")]
 pub fn tcp_fastretrans_alert(ctx: FExitContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     unsafe {
-        let new = load::bits(tp, snap!(ca_state));
+        let new = ca_state(sock);
         if new >= RECOVERY {
             return 0;
         }
-        let sk = socket::identity(tp);
+        let sk = socket::identity(sock.sk);
         let Some(&old) = IN_LOSS.get(sk) else { return 0 };
         let _ = IN_LOSS.remove(sk);
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::CongState, tp, &tuple, |record| {
+        emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
             set!(record.old = old);
             set!(record.new = new);
         });

@@ -3,7 +3,12 @@
 use aya_ebpf::programs::BtfTracePointContext;
 use tcpretrans_ebpf::{Kind, tcp_state};
 
-use super::{load, settings::snap, socket, tracepoints::emit};
+use super::{
+    load,
+    settings::snap,
+    socket::{self, Sock},
+    tracepoints::emit,
+};
 
 /// `bpf_iter_tcp(meta, sk_common, uid)`: runs in the reader's context, once for each socket.
 ///
@@ -16,18 +21,15 @@ pub fn tcp_seed(ctx: *mut core::ffi::c_void) -> i32 {
     if sk.is_null() || socket::is_mini(unsafe { load::fixed::<u8>(sk, snap!(skc_state)) }) {
         return 0;
     }
-    let tp = socket::tcp_sock(sk);
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(Sock { tp, .. }) = Sock::of(sk) else { return 0 };
     unsafe {
         let state = load::fixed::<u8>(tp, snap!(skc_state));
         let unanswered = load::fixed::<u8>(tp, snap!(icsk_retransmits));
         if unanswered == 0 || state == tcp_state::LISTEN || state == tcp_state::CLOSE {
             return 0;
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::Seed, tp, &tuple, |_| {});
+        // What an iterator passes is a `sock_common`: there is no more to it for the verifier.
+        emit(&ctx, Kind::Seed, Sock { sk: tp, tp }, tp, |_| {});
     }
     0
 }

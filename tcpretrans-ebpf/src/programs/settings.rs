@@ -76,6 +76,12 @@ fn filter_word(index: usize) -> u32 {
     unsafe { words.add(index).read_volatile() }
 }
 
+/// Is any filter on?
+#[inline(always)]
+pub fn filters_are_on() -> bool {
+    filter_word(0) != 0
+}
+
 /// Is this filter on? (`FilterSettings` constants)
 #[inline(always)]
 pub fn filter_is_on(which: u32) -> bool {
@@ -91,19 +97,19 @@ pub fn filter() -> FilterSettings {
     }
 }
 
-/// The offsets struct that userspace wrote over `SNAPSHOT_OFFSETS`.
+/// What the loader found of each row of the snapshot's table.
 #[inline(always)]
 pub fn snapshot_offsets() -> *const SnapshotOffsets {
     (&raw const SNAPSHOT_OFFSETS).cast()
 }
 
-/// The offsets struct that userspace wrote over `WALK_OFFSETS`.
+/// What the loader found of each row of the other table.
 #[inline(always)]
 pub fn walk_offsets() -> *const WalkOffsets {
     (&raw const WALK_OFFSETS).cast()
 }
 
-/// Reads one member of an offsets struct; volatile, so that the compiler leaves it to the loader.
+/// What the loader found of a row; volatile, so that the compiler leaves it to the loader.
 macro_rules! place {
     ($offsets:expr, $name:ident) => {{
         let offsets = $offsets;
@@ -115,18 +121,32 @@ macro_rules! place {
 }
 pub(super) use place;
 
-/// A place among the `WalkOffsets`.
-macro_rules! walk {
+/// What the loader found of a row of `WalkOffsets`: is the field there, and for reads without a type, where?
+macro_rules! walk_place {
     ($name:ident) => {
         crate::programs::settings::place!(crate::programs::settings::walk_offsets(), $name)
     };
 }
+pub(super) use walk_place;
+
+/// A row of `WalkOffsets`, to load from.
+macro_rules! walk {
+    ($name:ident) => {
+        tcpretrans_ebpf::Spot {
+            table: tcpretrans_ebpf::spot::Table::Walk,
+            row: const { core::mem::offset_of!(tcpretrans_ebpf::WalkOffsets, $name) / 4 },
+        }
+    };
+}
 pub(super) use walk;
 
-/// A place among the `SnapshotOffsets`.
+/// A row of `SnapshotOffsets`, to load from.
 macro_rules! snap {
     ($name:ident) => {
-        crate::programs::settings::place!(crate::programs::settings::snapshot_offsets(), $name)
+        tcpretrans_ebpf::Spot {
+            table: tcpretrans_ebpf::spot::Table::Snapshot,
+            row: const { core::mem::offset_of!(tcpretrans_ebpf::SnapshotOffsets, $name) / 4 },
+        }
     };
 }
 pub(super) use snap;

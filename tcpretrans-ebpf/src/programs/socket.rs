@@ -3,15 +3,14 @@
 use aya_ebpf::helpers::generated::{
     bpf_get_socket_cookie, bpf_jiffies64, bpf_ktime_get_ns, bpf_skc_to_tcp_sock,
 };
-use tcpretrans_ebpf::{Kind, Record, fields::Place, snapshot_fields, tcp_state};
+use tcpretrans_ebpf::{Kind, OwnerSlot, Record, Spot, snapshot_fields, tcp_state};
 
 use super::{
     filters::probe,
     load, owners,
-    settings::{self, place, walk},
+    settings::{self, place, snap, walk, walk_place},
 };
 
-const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
 /// A connection's two ends. Addresses are four network-order words, IPv4 as ::ffff:a.b.c.d.
@@ -40,33 +39,45 @@ impl Tuple {
         unsafe { core::mem::transmute::<[u32; 4], [u8; 16]>(self.raddr) }
     }
 
-    /// Reads both ends from a `struct sock_common`: a socket's own, or a request's.
+    /// Reads both ends of a connection: `ends` is the socket `tp` itself, or a request to it.
     ///
     /// # Safety
-    /// `skc` must be BTF-typed; `family` its `skc_family`.
+    /// Both must be BTF-typed; `ends` must have a `struct sock_common` at its beginning.
     #[inline(always)]
-    pub unsafe fn read(skc: *const u8, family: u16) -> Tuple {
+    pub unsafe fn read(tp: *const u8, ends: *const u8) -> Tuple {
         let mut tuple = Tuple { laddr: [0, 0, MAPPED, 0], raddr: [0, 0, MAPPED, 0], lport: 0, rport: 0 };
         unsafe {
-            tuple.lport = load::fixed::<u16>(skc, walk!(skc_num));
-            tuple.rport = u16::from_be(load::fixed::<u16>(skc, walk!(skc_dport)));
-            if family == AF_INET6 && walk!(skc_v6_daddr).width() != 0 {
-                tuple.laddr = in6(skc, walk!(skc_v6_rcv_saddr));
-                tuple.raddr = in6(skc, walk!(skc_v6_daddr));
-            } else if family == AF_INET {
-                tuple.laddr[3] = load::fixed::<u32>(skc, walk!(skc_rcv_saddr));
-                tuple.raddr[3] = load::fixed::<u32>(skc, walk!(skc_daddr));
+            (tuple.lport, tuple.rport) = ports(tp, ends);
+            // Not in two branches: the compiler would make one load of theirs, at an offset that it computes.
+            tuple.laddr[3] = load::fixed::<u32>(ends, walk!(skc_rcv_saddr));
+            tuple.raddr[3] = load::fixed::<u32>(ends, walk!(skc_daddr));
+            let family = load::fixed::<u16>(ends, snap!(skc_family));
+            if family == AF_INET6 && walk_place!(skc_v6_daddr).width() != 0 {
+                tuple.laddr = in6(ends, walk!(skc_v6_rcv_saddr));
+                tuple.raddr = in6(ends, walk!(skc_v6_daddr));
             }
         }
         tuple
     }
 }
 
+/// The ports, local first. A full socket's is released before CLOSE is announced: `inet_sport` still has it.
+#[inline(always)]
+unsafe fn ports(tp: *const u8, ends: *const u8) -> (u16, u16) {
+    unsafe {
+        let mut local = load::fixed::<u16>(ends, walk!(skc_num));
+        if local == 0 {
+            local = u16::from_be(load::fixed::<u16>(tp, walk!(inet_sport)));
+        }
+        (local, u16::from_be(load::fixed::<u16>(ends, walk!(skc_dport))))
+    }
+}
+
 /// `struct in6_addr`, word by word: its union has an array of bytes first, which the verifier lets be read in
 /// any width.
 #[inline(always)]
-unsafe fn in6(base: *const u8, place: Place) -> [u32; 4] {
-    let at = place.offset();
+unsafe fn in6(base: *const u8, spot: Spot) -> [u32; 4] {
+    let at = spot.stand_in();
     unsafe {
         [
             base.wrapping_add(at).cast::<u32>().read_volatile(),
@@ -77,45 +88,41 @@ unsafe fn in6(base: *const u8, place: Place) -> [u32; 4] {
     }
 }
 
-/// The full TCP socket behind `sk`, or null: a mini socket, a request, or another protocol.
-#[inline(always)]
-pub fn tcp_sock(sk: *const u8) -> *const u8 {
-    if sk.is_null() {
-        return sk;
+/// A full TCP socket.
+#[derive(Clone, Copy)]
+pub struct Sock {
+    /// As the tracepoint passes it. The kernel (6.1 and later) trusts it: loads need no check while they run.
+    pub sk: *const u8,
+    /// The same as `struct tcp_sock`.
+    pub tp: *const u8,
+}
+
+impl Sock {
+    /// The full TCP socket behind `sk`; `None`: a mini socket, a request, or another protocol.
+    #[inline(always)]
+    pub fn of(sk: *const u8) -> Option<Sock> {
+        if sk.is_null() {
+            return None;
+        }
+        let tp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast::<u8>().cast_const() };
+        (!tp.is_null()).then_some(Sock { sk, tp })
     }
-    unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()).cast::<u8>().cast_const() }
 }
 
 /// A number for the socket, good for its life: its address less another's. The verifier lets pointers be
 /// subtracted but not hashed, and so no kernel address ever leaves the kernel.
 #[inline(always)]
-pub fn identity(tp: *const u8) -> u64 {
-    (tp as u64).wrapping_sub(settings::walk_offsets() as u64)
-}
-
-/// Both ends of a full socket. Its port is released before CLOSE is announced: `inet_sport` still has it.
-///
-/// # Safety
-/// `tp` must come from [`tcp_sock`].
-#[inline(always)]
-pub unsafe fn tuple_of(tp: *const u8) -> Tuple {
-    unsafe {
-        let family = load::fixed::<u16>(tp, settings::snap!(skc_family));
-        let mut tuple = Tuple::read(tp, family);
-        if tuple.lport == 0 {
-            tuple.lport = u16::from_be(load::fixed::<u16>(tp, walk!(inet_sport)));
-        }
-        tuple
-    }
+pub fn identity(sk: *const u8) -> u64 {
+    (sk as u64).wrapping_sub(settings::walk_offsets() as u64)
 }
 
 /// Address of the socket's cgroup; 0 unknown. Before 5.15 one word is either the pointer or, with its low bits
 /// set, something else.
 #[inline(always)]
 pub unsafe fn cgroup(sk: *const u8) -> u64 {
-    if walk!(sk_cgroup).width() != 0 {
+    if walk_place!(sk_cgroup).width() != 0 {
         unsafe { load::fixed::<u64>(sk, walk!(sk_cgroup)) }
-    } else if walk!(sk_cgroup_val).width() != 0 {
+    } else if walk_place!(sk_cgroup_val).width() != 0 {
         let word = unsafe { load::fixed::<u64>(sk, walk!(sk_cgroup_val)) };
         if word & 3 == 0 { word } else { 0 }
     } else {
@@ -126,19 +133,19 @@ pub unsafe fn cgroup(sk: *const u8) -> u64 {
 /// `cgroup->kn->id`
 #[inline(always)]
 pub unsafe fn cgroup_id_of(cgroup: u64) -> u64 {
-    if cgroup == 0 || walk!(cgroup_kn).width() == 0 || walk!(kernfs_id).width() == 0 {
+    if cgroup == 0 || walk_place!(cgroup_kn).width() == 0 || walk_place!(kernfs_id).width() == 0 {
         return 0;
     }
     unsafe {
-        let kn: u64 = probe(cgroup, walk!(cgroup_kn).offset());
-        if kn == 0 { 0 } else { probe(kn, walk!(kernfs_id).offset()) }
+        let kn: u64 = probe(cgroup, walk_place!(cgroup_kn).offset());
+        if kn == 0 { 0 } else { probe(kn, walk_place!(kernfs_id).offset()) }
     }
 }
 
 /// The cgroup's id, by direct loads where the kernel types the pointer.
 #[inline(always)]
 unsafe fn cgroup_id(sk: *const u8) -> u64 {
-    if walk!(sk_cgroup).width() == 0 {
+    if walk_place!(sk_cgroup).width() == 0 {
         return unsafe { cgroup_id_of(cgroup(sk)) };
     }
     unsafe {
@@ -156,12 +163,12 @@ unsafe fn cgroup_id(sk: *const u8) -> u64 {
 
 /// Inode of the socket's file: `sk_ino` (6.17), or by way of the file; 0 if there is none.
 #[inline(always)]
-unsafe fn inode(sk: *const u8) -> u64 {
+unsafe fn inode(sk: *const u8, tp: *const u8) -> u64 {
     unsafe {
-        if walk!(sk_ino).width() != 0 {
+        if walk_place!(sk_ino).width() != 0 {
             return load::fixed::<u64>(sk, walk!(sk_ino));
         }
-        let socket = load::pointer(sk, walk!(sk_socket));
+        let socket = load::pointer(tp, walk!(sk_socket));
         if socket.is_null() {
             return 0;
         }
@@ -178,17 +185,14 @@ unsafe fn inode(sk: *const u8) -> u64 {
 }
 
 macro_rules! load_form {
-    (fixed $ty:ty, $base:expr, $place:expr) => {
-        load::fixed::<$ty>($base, $place)
+    (bits $ty:ty, $base:expr, $spot:expr, $place:expr) => {
+        load::bits($base, $spot, $place)
     };
-    (optional $ty:ty, $base:expr, $place:expr) => {
-        load::optional::<$ty>($base, $place, <$ty>::MAX)
+    (narrow $ty:ty, $base:expr, $spot:expr, $place:expr) => {
+        load::narrow($base, $spot)
     };
-    (narrow $ty:ty, $base:expr, $place:expr) => {
-        load::narrow($base, $place)
-    };
-    (bits $ty:ty, $base:expr, $place:expr) => {
-        load::bits($base, $place)
+    ($whole:ident $ty:ty, $base:expr, $spot:expr, $place:expr) => {
+        load::fixed::<$ty>($base, $spot)
     };
 }
 
@@ -204,6 +208,7 @@ unsafe fn zero_bytes(bytes: *mut u8, count: usize) {
 
 /// What the table's offsets count from.
 struct Bases {
+    sk: *const u8,
     tp: *const u8,
     net: *const u8,
 }
@@ -214,9 +219,10 @@ macro_rules! define_fill {
         #[inline(always)]
         unsafe fn fill_snapshot(record: *mut Record, bases: Bases) {
             unsafe {
-                let offsets = settings::snapshot_offsets();
                 $(
-                    let value = load_form!($form $ty, bases.$base, place!(offsets, $name));
+                    let value = load_form!(
+                        $form $ty, bases.$base, snap!($name), place!(settings::snapshot_offsets(), $name)
+                    );
                     (&raw mut (*record).sock.$name).write_volatile(value);
                 )*
                 zero_bytes((&raw mut (*record).sock.pad).cast(), size_of_val(&(*record).sock.pad));
@@ -235,45 +241,64 @@ macro_rules! set {
 }
 pub(super) use set;
 
-/// Fills what all kinds have in common, and zeroes the details. One copy of it for all programs.
-///
-/// # Safety
-/// `record` from `reserve`, `tp` from [`tcp_sock`].
-#[inline(never)]
-pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple) {
+/// What is remembered of the socket's owner and its FIN. Word by word: an array would be zeroed by a call of a byte-wise
+/// memset, and take more time than all the rest.
+#[inline(always)]
+unsafe fn fill_owner(record: *mut Record, owner: Option<*const OwnerSlot>) {
     unsafe {
-        let sk = identity(tp);
-        set!(record.mono_ns = bpf_ktime_get_ns());
-        set!(record.jiffies = bpf_jiffies64());
-        set!(record.sk = sk);
-        let cookie = if settings::has_cookie_helper() {
-            bpf_get_socket_cookie(tp.cast_mut().cast())
-        } else {
-            load::fixed::<u64>(tp, walk!(skc_cookie))
+        let comm = (&raw mut (*record).owner_comm).cast::<u64>();
+        let Some(owner) = owner else {
+            set!(record.born_ns = 0);
+            set!(record.fin_ns = 0);
+            comm.write_volatile(0);
+            comm.add(1).write_volatile(0);
+            set!(record.owner_tgid = 0);
+            set!(record.fin_idle_jiffies = u32::MAX);
+            set!(record.fin_exit = 0);
+            return;
         };
-        set!(record.cookie = cookie);
-        set!(record.cgroup_id = cgroup_id(tp));
-        set!(record.inode = inode(tp));
-
-        let (mut born_ns, mut fin_ns, mut tgid, mut comm) = (0, 0, 0, [0; 2]);
+        let fin_ns = (*owner).fin_ns;
         let (mut fin_idle_jiffies, mut fin_exit) = (u32::MAX, 0);
-        if let Some(owner) = owners::recall(sk) {
-            born_ns = (*owner).born_ns;
-            fin_ns = (*owner).fin_ns;
-            if fin_ns != 0 {
-                fin_idle_jiffies = (*owner).fin_idle_jiffies;
-                fin_exit = (*owner).fin_exit;
-            }
-            tgid = (*owner).tgid;
-            comm = (*owner).comm;
+        if fin_ns != 0 {
+            fin_idle_jiffies = (*owner).fin_idle_jiffies;
+            fin_exit = (*owner).fin_exit;
         }
-        set!(record.born_ns = born_ns);
+        set!(record.born_ns = (*owner).born_ns);
         set!(record.fin_ns = fin_ns);
+        comm.write_volatile((*owner).comm[0]);
+        comm.add(1).write_volatile((*owner).comm[1]);
+        set!(record.owner_tgid = (*owner).tgid);
         set!(record.fin_idle_jiffies = fin_idle_jiffies);
         set!(record.fin_exit = fin_exit as u8);
-        set!(record.owner_tgid = tgid);
-        (&raw mut (*record).owner_comm).cast::<[u64; 2]>().write_volatile(comm);
+    }
+}
 
+/// Fills what all kinds have in common, and zeroes the details.
+///
+/// # Safety
+/// `record` from `reserve`; `ends` as [`Tuple::read`] wants it.
+#[inline(always)]
+pub unsafe fn fill(record: *mut Record, kind: Kind, sock: Sock, ends: *const u8) {
+    let Sock { sk, tp } = sock;
+    unsafe {
+        let number = identity(sk);
+        set!(record.mono_ns = bpf_ktime_get_ns());
+        set!(record.jiffies = bpf_jiffies64());
+        set!(record.sk = number);
+        // The helper gives the socket a cookie if nobody has asked for one yet.
+        let mut cookie = load::fixed::<u64>(sk, walk!(skc_cookie));
+        if cookie == 0 && settings::has_cookie_helper() {
+            cookie = bpf_get_socket_cookie(sk.cast_mut().cast());
+        }
+        set!(record.cookie = cookie);
+        // Pointers are followed from `tp`: at each that comes from a trusted pointer the verifier searches all of the
+        // kernel's types by name for whether it may be trusted, too, half a millisecond at a time.
+        set!(record.cgroup_id = cgroup_id(tp));
+        set!(record.inode = inode(sk, tp));
+
+        fill_owner(record, owners::recall(number));
+
+        let tuple = Tuple::read(tp, ends);
         (&raw mut (*record).laddr).cast::<[u32; 4]>().write_volatile(tuple.laddr);
         (&raw mut (*record).raddr).cast::<[u32; 4]>().write_volatile(tuple.raddr);
         set!(record.lport = tuple.lport);
@@ -282,7 +307,9 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple
         set!(record.kind = kind as u8);
         set!(record.current_tgid = 0);
         set!(record.current_exit = 0);
-        (&raw mut (*record).current_comm).cast::<[u64; 2]>().write_volatile([0; 2]);
+        let current_comm = (&raw mut (*record).current_comm).cast::<u64>();
+        current_comm.write_volatile(0);
+        current_comm.add(1).write_volatile(0);
         set!(record.seq = 0);
         set!(record.end_seq = 0);
         set!(record.skb_len = 0);
@@ -300,7 +327,7 @@ pub unsafe fn fill(record: *mut Record, kind: Kind, tp: *const u8, tuple: &Tuple
         zero_bytes((&raw mut (*record).reserved).cast(), size_of_val(&(*record).reserved));
 
         let net = load::pointer(tp, walk!(skc_net));
-        fill_snapshot(record, Bases { tp, net });
+        fill_snapshot(record, Bases { sk, tp, net });
     }
 }
 

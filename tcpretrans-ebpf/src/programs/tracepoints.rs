@@ -9,9 +9,11 @@ use aya_ebpf::{
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
-    filters, load, output, owners, recoveries,
-    settings::{self, snap, walk},
-    socket::{self, Tuple, set},
+    filters, load, output,
+    owners::{self, Fin},
+    recoveries,
+    settings::{self, snap, walk, walk_place},
+    socket::{self, Sock, set},
 };
 
 /// Which records a socket in trouble still gets.
@@ -20,24 +22,25 @@ unsafe fn has_retransmitted(tp: *const u8) -> bool {
     unsafe { load::fixed::<u32>(tp, snap!(total_retrans)) != 0 }
 }
 
-/// The road that every kind takes: filter, reserve, fill, details, submit.
+/// The road that every kind takes: filter, reserve, fill, details, submit. `ends` is what has the connection's
+/// addresses: the socket itself, or a request.
 #[inline(always)]
 pub unsafe fn emit(
     ctx: &impl EbpfContext,
     kind: Kind,
-    tp: *const u8,
-    tuple: &Tuple,
+    sock: Sock,
+    ends: *const u8,
     details: impl FnOnce(*mut Record),
 ) {
     unsafe {
-        if !filters::pass(tuple, tp) {
+        if settings::filters_are_on() && !filters::pass(sock.tp, ends) {
             return;
         }
         let record = output::reserve(ctx, kind);
         if record.is_null() {
             return;
         }
-        socket::fill(record, kind, tp, tuple);
+        socket::fill(record, kind, sock, ends);
         details(record);
         output::submit(record, kind);
     }
@@ -46,23 +49,18 @@ pub unsafe fn emit(
 /// `tcp_retransmit_skb(sk, skb[, err])`: the end of `__tcp_retransmit_skb`.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     let skb: *const u8 = ctx.arg(1);
     let err: i32 = if settings::retransmit_has_err() { ctx.arg(2) } else { 0 };
     unsafe {
-        recoveries::remember(tp);
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::Retransmit, tp, &tuple, |record| {
-            let cb = skb.wrapping_add(walk!(skb_cb).offset());
+        recoveries::remember(sock);
+        emit(&ctx, Kind::Retransmit, sock, sock.sk, |record| {
             set!(record.err = err);
             set!(record.skb_len = load::fixed::<u32>(skb, walk!(skb_len)));
-            set!(record.seq = load::fixed::<u32>(cb, walk!(cb_seq)));
-            set!(record.end_seq = load::fixed::<u32>(cb, walk!(cb_end_seq)));
-            set!(record.segs = load::fixed::<u16>(cb, walk!(cb_gso_segs)));
-            set!(record.sacked = load::fixed::<u8>(cb, walk!(cb_sacked)));
+            set!(record.seq = load::fixed::<u32>(skb, walk!(cb_seq)));
+            set!(record.end_seq = load::fixed::<u32>(skb, walk!(cb_end_seq)));
+            set!(record.segs = load::fixed::<u16>(skb, walk!(cb_gso_segs)));
+            set!(record.sacked = load::fixed::<u8>(skb, walk!(cb_sacked)));
         });
     }
     0
@@ -71,18 +69,13 @@ pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
 /// `tcp_retransmit_synack(sk, req)`: `sk` is the listener, `req` has the connection's two ends.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     let req: *const u8 = ctx.arg(1);
-    if tp.is_null() {
-        return 0;
-    }
     unsafe {
-        let family = load::fixed::<u16>(req, snap!(skc_family));
-        let tuple = Tuple::read(req, family);
-        emit(&ctx, Kind::SynAck, tp, &tuple, |record| {
+        emit(&ctx, Kind::SynAck, sock, req, |record| {
             set!(record.num_retrans = load::fixed::<u8>(req, walk!(req_num_retrans)));
-            set!(record.num_timeout = load::bits(req, walk!(req_num_timeout)));
-            set!(record.req_timeout = load::optional::<u32>(req, walk!(req_timeout), u32::MAX));
+            set!(record.num_timeout = load::bits(req, walk!(req_num_timeout), walk_place!(req_num_timeout)));
+            set!(record.req_timeout = load::fixed::<u32>(req, walk!(req_timeout)));
             set!(record.req_expires = load::fixed::<u64>(req, walk!(req_timer_expires)) as u32);
             set!(record.segs = 1);
         });
@@ -95,43 +88,33 @@ pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let old = ctx.arg::<i32>(1) as u8;
     let new = ctx.arg::<i32>(2) as u8;
-    let sk: *const u8 = ctx.arg(0);
-    let tp = socket::tcp_sock(sk);
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
+    let Sock { sk, tp } = sock;
     match (old, new) {
         (tcp_state::CLOSE, tcp_state::SYN_SENT) => {
-            owners::remember_current(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            owners::remember_current(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
             return 0;
         }
         (tcp_state::CLOSE, tcp_state::LISTEN) => {
-            owners::remember_current(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            owners::remember_current(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
             let user_timeout_ms = unsafe { load::fixed::<u32>(tp, snap!(icsk_user_timeout)) };
             if user_timeout_ms == settings::calibration_mark_ms() {
-                calibrate(&ctx, tp, old, new);
+                calibrate(&ctx, sock, old, new);
             }
             return 0;
         }
         (tcp_state::LISTEN, tcp_state::SYN_RECV) => {
-            owners::remember_birth(socket::identity(tp), unsafe { bpf_ktime_get_ns() });
+            owners::remember_birth(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
             return 0;
         }
-        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => unsafe {
-            let sk = socket::identity(tp);
-            owners::remember_fin(sk, bpf_ktime_get_ns(), idle_jiffies(tp));
-            owners::remember_closer(sk);
-        },
-        (tcp_state::ESTABLISHED, tcp_state::CLOSE_WAIT) => unsafe {
-            owners::remember_fin(socket::identity(tp), bpf_ktime_get_ns(), idle_jiffies(tp));
-        },
-        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => owners::remember_closer(socket::identity(tp)),
+        (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => remember_fin(sock, Fin::Sent),
+        (tcp_state::ESTABLISHED, tcp_state::CLOSE_WAIT) => remember_fin(sock, Fin::Received),
+        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => remember_fin(sock, Fin::Answered),
         _ => {}
     }
     unsafe {
-        if worth_a_record(tp, old, new) {
-            let tuple = socket::tuple_of(tp);
-            emit(&ctx, Kind::State, tp, &tuple, |record| {
+        if worth_a_record(sock, old, new) {
+            emit(&ctx, Kind::State, sock, sock.sk, |record| {
                 set!(record.old = old);
                 set!(record.new = new);
                 socket::fill_current(record);
@@ -139,23 +122,27 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         }
     }
     if new == tcp_state::CLOSE {
-        owners::forget(socket::identity(tp));
-        recoveries::forget(socket::identity(tp));
+        owners::forget(socket::identity(sk));
+        recoveries::forget(socket::identity(sk));
     }
     0
 }
 
-/// How long ago data was last sent.
 #[inline(always)]
-unsafe fn idle_jiffies(tp: *const u8) -> u32 {
-    unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(tp, snap!(lsndtime))) }
+fn remember_fin(sock: Sock, fin: Fin) {
+    owners::remember_fin(
+        socket::identity(sock.sk),
+        fin,
+        || unsafe { bpf_ktime_get_ns() },
+        || unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(sock.tp, snap!(lsndtime))) },
+    );
 }
 
 /// An untroubled connection's state changes are nobody's business: it retransmitted nothing, ended in no error,
 /// and went through the FIN states that an ordinary close goes through.
 #[inline(always)]
-unsafe fn worth_a_record(tp: *const u8, old: u8, new: u8) -> bool {
-    if unsafe { has_retransmitted(tp) } {
+unsafe fn worth_a_record(sock: Sock, old: u8, new: u8) -> bool {
+    if unsafe { has_retransmitted(sock.tp) } {
         return true;
     }
     if new != tcp_state::CLOSE {
@@ -168,18 +155,17 @@ unsafe fn worth_a_record(tp: *const u8, old: u8, new: u8) -> bool {
         || old == tcp_state::FIN_WAIT2
         || old == tcp_state::CLOSING
         || old == tcp_state::TIME_WAIT;
-    !ordinary || unsafe { load::fixed::<u32>(tp, snap!(sk_err)) } != 0
+    !ordinary || unsafe { load::fixed::<u32>(sock.sk, snap!(sk_err)) } != 0
 }
 
-#[inline(always)]
-fn calibrate(ctx: &impl EbpfContext, tp: *const u8, old: u8, new: u8) {
+#[inline(never)]
+fn calibrate(ctx: &BtfTracePointContext, sock: Sock, old: u8, new: u8) {
     unsafe {
-        let tuple = socket::tuple_of(tp);
         let record = output::reserve(ctx, Kind::Calibrate);
         if record.is_null() {
             return;
         }
-        socket::fill(record, Kind::Calibrate, tp, &tuple);
+        socket::fill(record, Kind::Calibrate, sock, sock.sk);
         set!(record.old = old);
         set!(record.new = new);
         output::submit(record, Kind::Calibrate);
@@ -189,13 +175,9 @@ fn calibrate(ctx: &impl EbpfContext, tp: *const u8, old: u8, new: u8) {
 /// `tcp_receive_reset(sk)`
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     unsafe {
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::ReceiveReset, tp, &tuple, |_| {});
+        emit(&ctx, Kind::ReceiveReset, sock, sock.sk, |_| {});
     }
     0
 }
@@ -210,16 +192,12 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
     }
     let skb: u64 = ctx.arg(1);
     let reason: u32 = if settings::send_reset_has_reason() { ctx.arg(2) } else { u32::MAX };
-    let tp = socket::tcp_sock(sk);
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(sk) else { return 0 };
     unsafe {
-        if load::fixed::<u8>(tp, snap!(skc_state)) == tcp_state::LISTEN {
+        if load::fixed::<u8>(sk, snap!(skc_state)) == tcp_state::LISTEN {
             return 0;
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::SendReset, tp, &tuple, |record| {
+        emit(&ctx, Kind::SendReset, sock, sock.sk, |record| {
             set!(record.rst_reason = reason);
             set!(record.has_skb = u8::from(skb != 0));
             socket::fill_current(record);
@@ -234,20 +212,16 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
     const CWR: u8 = 2;
     const RECOVERY: u8 = 3;
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     let new = ctx.arg::<u32>(1) as u8;
     unsafe {
-        let old = load::bits(tp, snap!(ca_state));
+        let old = recoveries::ca_state(sock);
         let episode_edge = (old >= RECOVERY) != (new >= RECOVERY);
-        let tlp_end = new == CWR && old < CWR && has_retransmitted(tp);
+        let tlp_end = new == CWR && old < CWR && has_retransmitted(sock.tp);
         if !episode_edge && !tlp_end {
             return 0;
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::CongState, tp, &tuple, |record| {
+        emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
             set!(record.old = old);
             set!(record.new = new);
         });
@@ -258,13 +232,12 @@ pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
 /// `tcp_destroy_sock(sk)`: the last sight of a troubled socket.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() || unsafe { !has_retransmitted(tp) } {
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
+    if unsafe { !has_retransmitted(sock.tp) } {
         return 0;
     }
     unsafe {
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::Destroy, tp, &tuple, |_| {});
+        emit(&ctx, Kind::Destroy, sock, sock.sk, |_| {});
     }
     0
 }
@@ -272,16 +245,12 @@ pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
 /// `inet_sk_error_report(sk)`: an error was raised, which with IP_RECVERR does not close the socket.
 #[btf_tracepoint(function = "inet_sk_error_report")]
 pub fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
-    let tp = socket::tcp_sock(ctx.arg::<*const u8>(0));
-    if tp.is_null() {
-        return 0;
-    }
+    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
     unsafe {
-        if load::fixed::<u32>(tp, snap!(sk_err)) == 0 {
+        if load::fixed::<u32>(sock.sk, snap!(sk_err)) == 0 {
             return 0;
         }
-        let tuple = socket::tuple_of(tp);
-        emit(&ctx, Kind::ErrorReport, tp, &tuple, |_| {});
+        emit(&ctx, Kind::ErrorReport, sock, sock.sk, |_| {});
     }
     0
 }

@@ -16,7 +16,7 @@ use super::{
     },
 };
 use crate::{
-    deadline::Kernel,
+    deadline::{self, Kernel},
     event::{Event, FlowId, RetransmitType, What},
     sink::json::Timestamp,
 };
@@ -117,7 +117,7 @@ impl Advisor {
         let kernel = self.sessions.entry(session).or_default();
         match &event.what {
             What::Start(start) => {
-                *kernel = Some(Kernel::new(start.hz));
+                *kernel = Some(start.hz).filter(|hz| PLAUSIBLE_HZ.contains(hz)).map(Kernel::new);
                 self.kernels.insert(start.kernel.clone());
             }
             What::Lost(lost) => {
@@ -125,7 +125,7 @@ impl Advisor {
             }
             _ => {}
         }
-        let Some(flow) = &event.flow else { return };
+        let Some(flow) = event.flow.as_deref().filter(|_| is_plausible(event)) else { return };
         self.recording.events += 1;
         if kernel.is_none() {
             *kernel = hz_of(event).map(Kernel::new);
@@ -201,6 +201,18 @@ impl FlowState {
     }
 }
 
+/// Linux has had no others.
+const PLAUSIBLE_HZ: std::ops::RangeInclusive<u32> = 10..=10_000;
+
+/// Can it have happened? Nothing follows from what a damaged recording makes up.
+fn is_plausible(event: &Event) -> bool {
+    event.mono_ns < 1 << 60
+        && match &event.what {
+            What::Retransmit(retransmit) => deadline::is_plausible(&retransmit.record),
+            _ => true,
+        }
+}
+
 /// HZ of a recording without its beginning: a timer's event has its RTO in jiffies and in ms.
 fn hz_of(event: &Event) -> Option<u32> {
     const USUAL: [u32; 4] = [100, 250, 300, 1000];
@@ -209,4 +221,100 @@ fn hz_of(event: &Event) -> Option<u32> {
     let rto_ms = retransmit.rto_ms.filter(|&ms| ms > 0 && jiffies > 0)?;
     let hz = jiffies * 1000 / rto_ms;
     USUAL.into_iter().min_by_key(|&usual| u64::from(usual).abs_diff(hz))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tcpretrans_ebpf::{Record, fields::SNAPSHOT_FIELDS};
+
+    use super::*;
+    use crate::{
+        advise::{
+            story::{self, closed, hung_up, of_record, recovered, rto, slow_start, tlp},
+            text,
+        },
+        event::{Cause, RecoveredBy, Start},
+        sink::sample_events as sample,
+    };
+
+    fn advisor() -> Advisor {
+        Advisor::new(Questions { floors_ms: vec![1, 10_000], detect_within_ms: 30_000 })
+    }
+
+    #[test]
+    fn without_its_beginning_a_recording_shows_hz_in_its_timers() {
+        assert_eq!(hz_of(&rto(208, 1)), Some(250));
+        assert_eq!(hz_of(&tlp(208)), None);
+        let mut advisor = advisor();
+        for event in [tlp(208), rto(1208, 1), recovered(1209, RecoveredBy::CongState, Some(false))] {
+            advisor.observe(0, 0, &event);
+        }
+        let advice = advisor.conclude();
+        assert_eq!((advice.recording.hz, advice.rto_min.evidence.losses), (vec![250], 1));
+    }
+
+    #[test]
+    fn sessions_are_kept_apart() {
+        let mut advisor = advisor();
+        for session in 0..2 {
+            advisor.observe(session, i64::from(session), &rto(208, 1));
+        }
+        let advice = advisor.conclude();
+        assert_eq!((advice.recording.sessions, advice.recording.flows), (2, 2));
+        assert_eq!(advice.give_up.unresolved, 2);
+        assert_eq!(advice.recording.last.map(|last| last.wall_ns), Some(1));
+    }
+
+    fn record() -> impl Strategy<Value = Record> {
+        let fields = proptest::sample::subsequence(SNAPSHOT_FIELDS, 0..12);
+        let value =
+            prop_oneof![Just(0), Just(u64::MAX), 0..300u64, any::<u32>().prop_map(u64::from), any::<u64>()];
+        let values = proptest::collection::vec(value, 12);
+        let times = prop_oneof![0..10_000_000u64, any::<u64>()];
+        (fields, values, times, any::<u64>(), -200..3i32).prop_map(|(fields, values, ms, jiffies, err)| {
+            let mut record = story::record(0);
+            record.mono_ns = ms.saturating_mul(1_000_000);
+            record.jiffies = jiffies >> (ms % 64);
+            record.err = err;
+            for (field, value) in fields.iter().zip(values) {
+                record.set(field.name, value.into());
+            }
+            record
+        })
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        let types = proptest::sample::select(RetransmitType::ALL.to_vec());
+        let retransmission = (types, record()).prop_map(|(ty, record)| of_record(ty, record));
+        let usual = (0..20_000u64, 0..8u8).prop_map(|(ms, what)| match what {
+            0 => tlp(ms),
+            1..=3 => rto(ms, what),
+            4 => slow_start(ms),
+            5 => recovered(ms, RecoveredBy::CongState, Some(ms % 2 == 0)),
+            6 => hung_up(ms, ms.saturating_mul(u64::MAX / 7)),
+            _ => closed(ms, Cause::ALL[ms as usize % Cause::ALL.len()], None),
+        });
+        prop_oneof![retransmission, usual]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_recording_says_there_is_an_answer(
+            events in proptest::collection::vec(event(), 0..40),
+            hz in proptest::sample::select(vec![0u32, 100, 250, 1000, u32::MAX]),
+        ) {
+            let mut advisor = advisor();
+            let start = Start { hz, ..sample::start() };
+            let start = Event { mono_ns: 0, flow: None, what: What::Start(Box::new(start)) };
+            advisor.observe(0, i64::MIN, &start);
+            for event in &events {
+                advisor.observe(0, i64::MAX, event);
+            }
+            let advice = advisor.conclude();
+            prop_assert!(serde_json::to_string(&advice).is_ok());
+            let look = text::Look { colour: false, columns: 80 };
+            prop_assert!(!text::render(&advice, look).is_empty());
+        }
+    }
 }

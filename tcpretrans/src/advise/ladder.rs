@@ -19,7 +19,8 @@ impl Waits {
     /// `tcp_retransmit_timer`).
     pub fn expiries(self, armed: u64, backoffs: impl IntoIterator<Item = u8>) -> impl Iterator<Item = u64> {
         let (rto, rto_max) = (self.rto, self.rto_max.max(1));
-        let backed_off = move |backoff: u8| rto.checked_shl(backoff.into()).unwrap_or(rto_max).min(rto_max);
+        let doubled = |backoff: u8| 1_u64.checked_shl(backoff.into()).unwrap_or(u64::MAX);
+        let backed_off = move |backoff: u8| rto.saturating_mul(doubled(backoff)).min(rto_max);
         let waits = self.probe.into_iter().chain(backoffs.into_iter().map(backed_off));
         waits.enumerate().scan(armed, |now, (at, wait)| {
             let wait = wait.max(1);

@@ -35,14 +35,12 @@ pub struct Loss {
 pub struct Outcome {
     /// The first RTO, jiffies.
     pub rto_jiffies: u64,
-    /// From the arming to the retransmission that repairs it, us, if the same transmissions get lost as were.
-    pub recovery_us: i64,
-    /// How much sooner that is, us; negative: later.
+    /// How much sooner it is repaired if the same transmissions get lost as did, us; negative: later.
     pub sooner_us: i64,
     /// Further retransmissions if not single packets got lost, but the path was dead until the recorded repair.
-    pub more_at_most: u32,
+    pub more_at_most: u8,
     /// Further retransmissions that would have been in vain: on their way while the answer was, too.
-    pub more_in_vain: u32,
+    pub more_in_vain: u8,
 }
 
 impl Loss {
@@ -90,10 +88,9 @@ impl Loss {
         };
         Outcome {
             rto_jiffies: self.estimator.rto_jiffies(floor_us),
-            recovery_us: self.recovery_us - sooner_us,
             sooner_us,
-            more_at_most: more_at_most as u32,
-            more_in_vain: vain as u32,
+            more_at_most: more_at_most.min(MOST_TIMEOUTS) as u8,
+            more_in_vain: vain.min(MOST_TIMEOUTS) as u8,
         }
     }
 
@@ -159,13 +156,7 @@ mod tests {
         for timeouts in 1..5 {
             let loss = loss(timeouts);
             let outcome = loss.at_floor(200_000);
-            let same = Outcome {
-                rto_jiffies: 51,
-                recovery_us: loss.recovery_us,
-                sooner_us: 0,
-                more_at_most: 0,
-                more_in_vain: 0,
-            };
+            let same = Outcome { rto_jiffies: 51, sooner_us: 0, more_at_most: 0, more_in_vain: 0 };
             assert_eq!(outcome, same);
         }
     }
@@ -175,13 +166,12 @@ mod tests {
         // 51+1 jiffies become 14+1.
         let once = loss(1).at_floor(52_000);
         assert_eq!((once.rto_jiffies, once.sooner_us), (14, 37 * 4000));
-        assert_eq!(once.recovery_us, 206_000 - 148_000);
         // At 15 and 44 jiffies of the 52 that the path may have been dead for; a third repairs it.
         assert_eq!((once.more_at_most, once.more_in_vain), (2, 0));
         let twice = loss(2);
         assert_eq!(twice.recovery_us, 638_000);
         // 15, then 28 + 1 from the handler, not 160.
-        assert_eq!(twice.at_floor(52_000).recovery_us, 638_000 - (160 - 44) * 4000);
+        assert_eq!(twice.at_floor(52_000).sooner_us, (160 - 44) * 4000);
     }
 
     #[test]
@@ -230,7 +220,7 @@ mod tests {
             prop_assert!(lower.sooner_us >= higher.sooner_us);
             prop_assert!(lower.more_at_most >= higher.more_at_most);
             prop_assert!(lower.more_in_vain >= higher.more_in_vain || !spurious);
-            prop_assert!(lower.recovery_us > 0);
+            prop_assert!(lower.sooner_us < loss.recovery_us, "not before it was sent");
         }
     }
 }

@@ -267,7 +267,7 @@ mod tests {
         let [loss] = &found[..] else { panic!("{found:?}") };
         assert_eq!((&loss.backoffs[..], loss.probe_of_one), (&[0, 1][..], None));
         assert_eq!((loss.recovery_us, loss.answer_us), (638_000, Some(1000)));
-        assert_eq!(loss.at_floor(200_000).recovery_us, 638_000);
+        assert_eq!(loss.at_floor(200_000).sooner_us, 0);
     }
 
     #[test]

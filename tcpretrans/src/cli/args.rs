@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use super::{advise_args::AdviseArgs, replay_args::ReplayArgs, report_args::ReportArgs};
+use super::{advise_args::AdviseArgs, demo_args::DemoArgs, replay_args::ReplayArgs, report_args::ReportArgs};
 
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
@@ -18,6 +18,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "what the log saw, in order of time"),
     ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
     ("tcpretrans advise tcp.jsonl", "what would other settings have done?"),
+    ("tcpretrans demo", "a recorded incident, without root"),
     ("tcpretrans doctor", "can this machine trace?"),
 ];
 
@@ -71,6 +72,8 @@ pub enum Command {
     Report(Box<ReportArgs>),
     /// Say what other settings would do: RTO_MIN, timeouts of applications, tcp_retries2, from recordings
     Advise(Box<AdviseArgs>),
+    /// Show a recorded incident: needs no rights, traces nothing
+    Demo(DemoArgs),
     /// Say whether this machine can trace, what is degraded, and which settings decide over connections
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

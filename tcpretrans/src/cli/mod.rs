@@ -3,6 +3,7 @@
 pub mod advise_args;
 pub mod args;
 pub mod config;
+pub mod demo_args;
 pub mod exit;
 pub mod manual;
 pub mod quantity;
@@ -20,9 +21,10 @@ use std::{
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
-use crate::{advise, doctor, replay, report};
+use crate::{advise, demo, doctor, replay, report};
 use advise_args::AdviseConfig;
 use args::{Command, CommandLine};
+use demo_args::DemoConfig;
 use exit::Exit;
 use replay_args::ReplayConfig;
 use usage::UsageError;
@@ -67,6 +69,7 @@ fn dispatch(
         Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),
         Some(Command::Doctor(options)) => doctor::run(options.format),
         Some(Command::Replay(options)) => replay::run(&ReplayConfig::from_args(&options)?),
+        Some(Command::Demo(options)) => demo::run(&DemoConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);

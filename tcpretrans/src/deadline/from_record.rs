@@ -116,7 +116,7 @@ impl TimerView {
 
 /// Can these be a kernel's times? A damaged recording may say anything, and nothing follows from it: clocks of more
 /// than a few decades, an RTO of more than hours, a timer that expires in days.
-pub(super) fn is_plausible(record: &Record) -> bool {
+pub fn is_plausible(record: &Record) -> bool {
     const LONG_JIFFIES: u64 = 1 << 24;
     let sock = &record.sock;
     let rto_max = match sock.icsk_rto_max {

@@ -33,6 +33,7 @@ mod view;
 pub mod wheel;
 
 pub use budget::{model_timeout_ms, orphan_retries};
+pub use from_record::is_plausible;
 pub use kernel_clock::Kernel;
 pub use request::{Queue, RequestView, WaitCap, request_wait_jiffies};
 pub use view::{Moment, Sysctls, Thin, Timer, TimerView};

@@ -189,6 +189,7 @@ mod tests {
             maps_are_locked_memory: false,
             request_rto_max: false,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
+            attach_types: Vec::new(),
         }
     }
 

@@ -118,3 +118,24 @@ impl HungUp {
         self.into_backoff_ms.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::sample_events;
+
+    #[test]
+    fn only_the_retransmission_timer_gives_up_data_in_flight() {
+        let by_timer = |cause, unacked_bytes, unsent_bytes| {
+            let closed = Closed { cause, unacked_bytes, unsent_bytes, ..sample_events::closed() };
+            closed.by_retransmission_timer()
+        };
+        assert!(by_timer(Cause::RetransmitTimeout, 1448, 0));
+        assert!(by_timer(Cause::UserTimeout, 1448, 9000));
+        assert!(by_timer(Cause::ConnectTimeout, 0, 0), "a SYN is no byte");
+        assert!(by_timer(Cause::OrphanTimeout, 0, 0), "nor is a FIN");
+        assert!(!by_timer(Cause::RetransmitTimeout, 0, 500), "never left: a probe timer's");
+        assert!(!by_timer(Cause::ZeroWindowTimeout, 1448, 0));
+        assert!(!by_timer(Cause::ResetByPeer, 1448, 0));
+    }
+}

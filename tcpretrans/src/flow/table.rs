@@ -8,7 +8,8 @@ use crate::event::FlowId;
 /// Flows by id.
 #[derive(Debug)]
 pub struct FlowTable {
-    flows: HashMap<FlowId, FlowState>,
+    /// Boxed: the map keeps up to twice as many places as it has flows, and moves all of them when it grows.
+    flows: HashMap<FlowId, Box<FlowState>>,
     capacity: usize,
     evicted: u64,
 }
@@ -31,7 +32,7 @@ impl FlowTable {
 
     /// Looks one up.
     pub fn get_mut(&mut self, id: FlowId) -> Option<&mut FlowState> {
-        self.flows.get_mut(&id)
+        self.flows.get_mut(&id).map(Box::as_mut)
     }
 
     /// Looks one up, or makes room and adds it.
@@ -39,11 +40,11 @@ impl FlowTable {
         if self.flows.len() >= self.capacity && !self.flows.contains_key(&id) {
             self.evict();
         }
-        self.flows.entry(id).or_insert_with(new)
+        self.flows.entry(id).or_insert_with(|| Box::new(new()))
     }
 
     /// Takes one out.
-    pub fn remove(&mut self, id: FlowId) -> Option<FlowState> {
+    pub fn remove(&mut self, id: FlowId) -> Option<Box<FlowState>> {
         let flow = self.flows.remove(&id);
         // A storm is over: give the memory back.
         if self.flows.capacity() > 1024 && self.flows.len() < self.flows.capacity() / 8 {

@@ -118,6 +118,8 @@ pub struct Watch {
     maybe_failed: bool,
     /// Sockets opened since then are known whole, mono ns.
     since_ns: u64,
+    /// Up to then records of retransmissions are known to be lost, mono ns.
+    explained_ns: Option<u64>,
     /// Up to then connection requests were forgotten that may live, mono ns.
     forgot_requests_ns: Option<u64>,
     held: Vec<(Gap, u64, Arc<Flow>)>,
@@ -126,7 +128,13 @@ pub struct Watch {
 impl Watch {
     /// From now on. `maybe_failed`: this kernel makes no record of attempts that fail locally.
     pub fn from(now_ns: u64, maybe_failed: bool) -> Watch {
-        Watch { maybe_failed, since_ns: now_ns, forgot_requests_ns: None, held: Vec::new() }
+        Watch {
+            maybe_failed,
+            since_ns: now_ns,
+            explained_ns: None,
+            forgot_requests_ns: None,
+            held: Vec::new(),
+        }
     }
 
     /// What was counted for a flow of which this is the first record; `request` is that of the connection request
@@ -151,9 +159,15 @@ impl Watch {
         self.held.push((gap, noticed_ns, flow));
     }
 
-    /// Records were lost up to now, and that is told: they explain what is held.
-    pub fn explained(&mut self) {
+    /// Records of retransmissions were lost up to now, and that is told: they explain what is held.
+    pub fn explained(&mut self, now_ns: u64) {
+        self.explained_ns = Some(now_ns);
         self.held.clear();
+    }
+
+    /// Do records that are known to be lost explain a gap that began then?
+    pub fn explains(&self, since_ns: u64) -> bool {
+        self.explained_ns.is_some_and(|lost_ns| since_ns <= lost_ns)
     }
 
     /// Flows were forgotten that may live: their sockets are no longer known whole.

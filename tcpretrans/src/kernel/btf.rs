@@ -41,6 +41,17 @@ pub struct Member {
     pub bitfield: Option<(u8, u8)>,
 }
 
+/// A type that something is attached to: what stands for it in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeId {
+    /// Its name.
+    pub name: String,
+    /// `BTF_KIND_...`
+    pub kind: u32,
+    /// Its number.
+    pub id: u32,
+}
+
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
@@ -148,8 +159,13 @@ impl Btf {
                 btf.structs.entry(name).or_default().push(id);
             }
             let shown = btf.string(name);
-            // Of the 60,000 functions only BPF's and TCP's are ever asked for; indexing all would take most of the time.
-            if kind != FUNC || shown.starts_with("bpf_") || shown.starts_with("tcp_") {
+            // Few functions and type names are ever asked for; to index all would take most of the time.
+            let asked_for = match kind {
+                FUNC => shown.starts_with("bpf_") || shown.starts_with("tcp_"),
+                TYPEDEF => shown.starts_with("btf_trace_"),
+                _ => true,
+            };
+            if asked_for {
                 // Types and functions may share a name.
                 let key = format!("{}{shown}", kind_prefix(kind));
                 btf.names.entry(key.into()).or_insert(id);
@@ -265,6 +281,20 @@ impl Btf {
     /// Does the kernel have this function (`bpf_...` or `tcp_...`), not inlined everywhere?
     pub fn has_function(&self, name: &str) -> bool {
         self.named(FUNC, name).is_some()
+    }
+
+    /// What stands for a tracepoint; `None` if the kernel has no such.
+    pub fn tracepoint_type(&self, name: &str) -> Option<TypeId> {
+        self.type_id(TYPEDEF, &format!("btf_trace_{name}"))
+    }
+
+    /// What stands for a function of the BPF subsystem or of TCP; `None` if the kernel has no such.
+    pub fn function_type(&self, name: &str) -> Option<TypeId> {
+        self.type_id(FUNC, name)
+    }
+
+    pub(super) fn type_id(&self, kind: u32, name: &str) -> Option<TypeId> {
+        self.named(kind, name).map(|id| TypeId { name: name.to_owned(), kind, id })
     }
 
     /// How many arguments a tracepoint passes; `None` if the kernel has no such tracepoint.

@@ -8,7 +8,7 @@ use tcpretrans_ebpf::{
     fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
 };
 
-use super::btf::Btf;
+use super::btf::{Btf, Member, TypeId};
 
 /// A program of the BPF object and the tracepoint that it belongs on.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,9 @@ pub const TRACEPOINTS: [Tracepoint; 8] = [
 /// The kernel's function that ends recoveries, and the program that watches it.
 pub const RECOVERY_EXIT: &str = "tcp_fastretrans_alert";
 
+/// What stands for the walk over the sockets of a network namespace.
+const SOCKET_ITERATOR: &str = "bpf_iter_tcp";
+
 /// Something indispensable that this kernel lacks.
 #[derive(Debug, thiserror::Error)]
 pub enum UnsupportedKernel {
@@ -129,6 +132,8 @@ pub struct Features {
     pub request_rto_max: bool,
     /// `enum sk_rst_reason`: numbers shift between versions.
     pub reset_reasons: HashMap<u32, String>,
+    /// What stands in the kernel for what the programs are attached to.
+    pub attach_types: Vec<TypeId>,
 }
 
 impl Features {
@@ -172,14 +177,39 @@ impl Features {
             recovery_exit: !tracepoints.contains_key("tcp_cong_state_set") && btf.has_function(RECOVERY_EXIT),
             // `struct bpf_map_memory`; since 5.11 a memory cgroup is charged.
             maps_are_locked_memory: btf.member("bpf_map", "memory").is_some(),
-            seed: btf.has_function("bpf_iter_tcp"),
+            seed: btf.has_function(SOCKET_ITERATOR),
             request_rto_max: btf.member("sock", "tcp_retransmit_timer").is_some(),
             reset_reasons: btf.enum_names("sk_rst_reason", "SK_RST_REASON_"),
+            attach_types: tracepoints
+                .keys()
+                .filter_map(|name| btf.tracepoint_type(name))
+                .chain([RECOVERY_EXIT, SOCKET_ITERATOR].iter().filter_map(|name| btf.function_type(name)))
+                .collect(),
             tracepoints,
             snapshot_offsets,
             walk_offsets,
             missing_fields,
         })
+    }
+
+    /// A kernel that has nothing: something to add to, for tests.
+    #[cfg(test)]
+    pub(crate) fn none() -> Features {
+        Features {
+            tracepoints: BTreeMap::new(),
+            snapshot_offsets: Vec::new(),
+            walk_offsets: Vec::new(),
+            missing_fields: Vec::new(),
+            retransmit_err: false,
+            reset_reason: false,
+            socket_cookie: false,
+            recovery_exit: false,
+            maps_are_locked_memory: false,
+            seed: false,
+            request_rto_max: false,
+            reset_reasons: HashMap::new(),
+            attach_types: Vec::new(),
+        }
     }
 
     /// Does the kernel have this tracepoint?
@@ -193,12 +223,22 @@ impl Features {
     }
 }
 
+/// A member of a struct; one of `tcp_skb_cb` as a member of the `sk_buff` that has it.
+fn member(btf: &Btf, name: &str, path: &str) -> Option<Member> {
+    let member = btf.member(name, path)?;
+    if name != "tcp_skb_cb" {
+        return Some(member);
+    }
+    let home = btf.member("sk_buff", "cb")?;
+    Some(Member { offset: home.offset + member.offset, ..member })
+}
+
 fn place_of(btf: &Btf, field: &Field) -> Result<Place, UnsupportedKernel> {
     let shown = || {
         let (name, path) = field.homes.last().copied().unwrap_or(("?", "?"));
         format!("{name}.{path}")
     };
-    let Some(member) = field.homes.iter().find_map(|(name, path)| btf.member(name, path)) else {
+    let Some(member) = field.homes.iter().find_map(|(name, path)| member(btf, name, path)) else {
         return match field.form {
             Form::Fixed(_) => Err(UnsupportedKernel::Field(shown())),
             _ => Ok(Place::ABSENT),

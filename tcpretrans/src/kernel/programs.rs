@@ -3,28 +3,32 @@
 use std::{
     os::fd::{AsFd, AsRawFd},
     path::Path,
+    thread,
 };
 
 use aya::{
-    Ebpf, EbpfLoader, include_bytes_aligned,
+    Ebpf, EbpfLoader, Endianness, include_bytes_aligned,
     maps::{
         Array, HashMap, MapData, PerCpuArray, RingBuf,
         lpm_trie::{Key, LpmTrie},
     },
     programs::{
-        BtfTracePoint, FExit, Iter, ProgramError, fexit::FExitLinkId, iter::IterLink,
+        BtfTracePoint, FExit, Iter, Program, ProgramError, fexit::FExitLinkId, iter::IterLink,
         tp_btf::BtfTracePointLinkId,
     },
 };
 use tcpretrans_ebpf::{
-    Kind, Place,
+    Field, Form, Kind, Place,
+    fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
     filter::{PortSet, address, port_set},
 };
 
 use super::{
-    features::{Features, RECOVERY_EXIT, TRACEPOINTS, UnsupportedKernel},
+    excerpt::excerpt,
+    features::{Features, RECOVERY_EXIT, TRACEPOINTS, Tracepoint, UnsupportedKernel},
     filter_maps::KernelFilter,
     hz,
+    specialise::{SpecialiseError, specialise},
 };
 
 /// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
@@ -48,12 +52,15 @@ pub enum AttachError {
     /// The kernel's type information is missing.
     #[error(transparent)]
     Btf(#[from] super::btf::BtfError),
-    /// aya could not read the kernel's type information.
+    /// aya could not read what it was given of the kernel's type information.
     #[error("cannot read the kernel's BTF: {0}")]
     AyaBtf(#[from] aya::BtfError),
     /// The object, or one of its maps.
     #[error("cannot load the BPF object: {0}")]
     Object(#[from] aya::EbpfError),
+    /// The object again.
+    #[error("the BPF object was not built from these sources: {0}")]
+    Specialise(#[from] SpecialiseError),
     /// The limit of locked memory, which maps count against on this kernel.
     #[error(
         "no right to make BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
@@ -134,21 +141,10 @@ impl Programs {
         features: &Features,
         settings: &Settings,
     ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
-        Self::attach_with(features, settings, &aya::Btf::from_sys_fs()?)
-    }
-
-    /// The same, with the kernel's types as aya has read them: that takes long enough to be done beside other work.
-    ///
-    /// # Errors
-    /// As [`Programs::attach`].
-    pub fn attach_with(
-        features: &Features,
-        settings: &Settings,
-        kernel_btf: &aya::Btf,
-    ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
-        let words = |places: &[Place]| places.iter().map(|place| place.0).collect::<Vec<u32>>();
-        let snapshot_offsets = words(&features.snapshot_offsets);
-        let walk_offsets = words(&features.walk_offsets);
+        let kernel_btf = &aya::Btf::parse(&excerpt(&features.attach_types), Endianness::default())?;
+        let object = specialise(OBJECT, features)?;
+        let snapshot_offsets = words(SNAPSHOT_FIELDS, &features.snapshot_offsets);
+        let walk_offsets = words(WALK_FIELDS, &features.walk_offsets);
         let filter = settings.filter.settings();
         let filter_words =
             [filter.active, filter.cgroup_level, filter.cgroup_id as u32, (filter.cgroup_id >> 32) as u32];
@@ -166,7 +162,8 @@ impl Programs {
             loader.map_max_entries("IN_LOSS", 1);
         }
         let mut ebpf = loader
-            .btf(Some(kernel_btf))
+            // The programs have no relocations that would ask for it.
+            .btf(None)
             .override_global("SNAPSHOT_OFFSETS", snapshot_offsets.as_slice(), true)
             .override_global("WALK_OFFSETS", walk_offsets.as_slice(), true)
             .override_global("FILTER", filter_words.as_slice(), true)
@@ -179,7 +176,7 @@ impl Programs {
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries("EVENTS", settings.ring_bytes)
-            .load(OBJECT)
+            .load(&object)
             .map_err(|source| object_error(features, source))?;
 
         fill_filter_maps(&mut ebpf, &settings.filter)?;
@@ -189,34 +186,15 @@ impl Programs {
         let events =
             RingBuf::try_from(events).map_err(|source| AttachError::Map { map: "EVENTS", source })?;
 
-        let mut loaded = Vec::new();
-        for tracepoint in TRACEPOINTS {
-            let name = tracepoint.name;
-            if !features.has(name) {
-                continue;
-            }
-            tracepoint_program(&mut ebpf, name)?
-                .load(name, kernel_btf)
-                .map_err(|source| AttachError::Program { what: "load", program: name, source })?;
-            loaded.push(name);
-        }
-        if features.seed {
-            let program: &mut Iter = ebpf
-                .program_mut(SEED)
-                .ok_or(AttachError::Incomplete(SEED))?
-                .try_into()
-                .map_err(|source| AttachError::Program { what: "find", program: SEED, source })?;
-            program.load("tcp", kernel_btf).map_err(|source| AttachError::Program {
-                what: "load",
-                program: SEED,
-                source,
-            })?;
-        }
+        load_all(&mut ebpf, features, kernel_btf)?;
         // Attached last and together, so that no program runs before all were accepted.
         let recovery_exit =
             if features.recovery_exit { watch_recoveries_end(&mut ebpf, kernel_btf) } else { None };
         let mut links = Vec::new();
-        for name in loaded {
+        for Tracepoint { name, .. } in TRACEPOINTS {
+            if !features.has(name) {
+                continue;
+            }
             let link = tracepoint_program(&mut ebpf, name)?
                 .attach()
                 .map_err(|source| AttachError::Program { what: "attach", program: name, source })?;
@@ -286,11 +264,14 @@ impl Programs {
         sum(&self.lost, "LOST")
     }
 
-    /// Runs that the kernel skipped because the program was already running on that CPU, summed over programs;
-    /// `None` where the kernel does not count them (before 5.12).
-    pub fn recursion_misses(&self) -> Option<u64> {
+    /// Runs that the kernel skipped because the program was already running on that CPU, summed over those programs
+    /// that `wanted` names; `None` where the kernel does not count them (before 5.12).
+    pub fn recursion_misses(&self, wanted: impl Fn(&str) -> bool) -> Option<u64> {
         let mut total = None;
-        for (_, program) in self.ebpf.programs() {
+        for (name, program) in self.ebpf.programs() {
+            if !wanted(name) {
+                continue;
+            }
             let Ok(fd) = program.fd() else { continue };
             let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
             let Ok(text) = std::fs::read_to_string(Path::new(&path)) else { continue };
@@ -304,6 +285,43 @@ impl Programs {
         }
         total
     }
+}
+
+/// What the programs are told of the fields. A bitfield that does not exist is read as all ones, and must stay so.
+fn words(fields: &[Field], places: &[Place]) -> Vec<u32> {
+    let word = |(field, place): (&Field, &Place)| match (field.form, *place) {
+        (Form::Bits, Place::ABSENT) => Place::ABSENT_BITS.0,
+        (_, place) => place.0,
+    };
+    fields.iter().zip(places).map(word).collect()
+}
+
+/// Has the verifier read the programs, all at once: it takes a few milliseconds for each.
+fn load_all(ebpf: &mut Ebpf, features: &Features, kernel_btf: &aya::Btf) -> Result<(), AttachError> {
+    thread::scope(|scope| {
+        let mut loading = Vec::new();
+        for (name, program) in ebpf.programs_mut() {
+            let known = TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).find(|known| *known == name);
+            let name = match known {
+                Some(known) if features.has(known) => known,
+                None if name == SEED && features.seed => SEED,
+                _ => continue,
+            };
+            let load = move || match program {
+                Program::Iter(program) => program.load("tcp", kernel_btf),
+                Program::BtfTracePoint(program) => program.load(name, kernel_btf),
+                _ => Err(ProgramError::UnexpectedProgramType),
+            };
+            loading.push((name, scope.spawn(load)));
+        }
+        for (program, thread) in loading {
+            thread
+                .join()
+                .unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+                .map_err(|source| AttachError::Program { what: "load", program, source })?;
+        }
+        Ok(())
+    })
 }
 
 fn recovery_exit_program(ebpf: &mut Ebpf) -> Result<&mut FExit, ProgramError> {

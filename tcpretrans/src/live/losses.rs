@@ -1,15 +1,33 @@
 //! What did not reach us: the programs' own counts, turned into `lost` events.
 
+use tcpretrans_ebpf::Kind;
+
 use crate::{
     event::{LostWhere, run::Lost},
-    kernel::programs::{AttachError, Programs},
+    kernel::{
+        features::TRACEPOINTS,
+        programs::{AttachError, KindCounts, Programs},
+    },
 };
+
+/// The kinds of records that tell of retransmissions.
+const RETRANSMISSIONS: [Kind; 2] = [Kind::Retransmit, Kind::SynAck];
 
 /// Counts that were already reported.
 #[derive(Debug, Default)]
 pub struct Losses {
     ring: u64,
     recursion: u64,
+    retransmissions: u64,
+}
+
+/// What is new.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// To be told.
+    pub lost: Vec<Lost>,
+    /// There may be retransmissions among it.
+    pub retransmissions: bool,
 }
 
 impl Losses {
@@ -17,24 +35,36 @@ impl Losses {
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn check(&mut self, programs: &Programs) -> Result<Vec<Lost>, AttachError> {
-        let ring = programs.lost()?.iter().sum();
-        Ok(self.since_last(ring, programs.recursion_misses()))
+    pub fn check(&mut self, programs: &Programs) -> Result<Found, AttachError> {
+        let of_retransmissions = |name: &str| {
+            let mut tracepoints = TRACEPOINTS.iter();
+            tracepoints
+                .any(|tracepoint| tracepoint.name == name && RETRANSMISSIONS.contains(&tracepoint.kind))
+        };
+        let recursion = [
+            programs.recursion_misses(|_| true).unwrap_or(0),
+            programs.recursion_misses(of_retransmissions).unwrap_or(0),
+        ];
+        Ok(self.since_last(&programs.lost()?, recursion))
     }
 
-    /// The counts now, `recursion` where the kernel has it: what is new.
-    fn since_last(&mut self, ring: u64, recursion: Option<u64>) -> Vec<Lost> {
-        let mut lost = Vec::new();
+    /// The counts now; `recursion`: of all programs, and of those that tell of retransmissions.
+    fn since_last(&mut self, ring: &KindCounts, recursion: [u64; 2]) -> Found {
+        let mut found = Found::default();
         let mut note = |place, seen: &mut u64, now: u64| {
             let records = now.saturating_sub(*seen);
             *seen = now;
             if records > 0 {
-                lost.push(Lost::counted(records, place));
+                found.lost.push(Lost::counted(records, place));
             }
         };
-        note(LostWhere::Ring, &mut self.ring, ring);
-        note(LostWhere::Recursion, &mut self.recursion, recursion.unwrap_or(0));
-        lost
+        note(LostWhere::Ring, &mut self.ring, ring.iter().sum());
+        note(LostWhere::Recursion, &mut self.recursion, recursion[0]);
+        let retransmissions =
+            RETRANSMISSIONS.iter().map(|&kind| ring[kind as usize]).sum::<u64>() + recursion[1];
+        found.retransmissions = retransmissions > self.retransmissions;
+        self.retransmissions = retransmissions;
+        found
     }
 }
 
@@ -42,14 +72,38 @@ impl Losses {
 mod tests {
     use super::*;
 
+    fn ring(retransmissions: u64, states: u64) -> KindCounts {
+        let mut counts = KindCounts::default();
+        counts[Kind::Retransmit as usize] = retransmissions;
+        counts[Kind::State as usize] = states;
+        counts
+    }
+
+    fn found<const N: usize>(lost: [Lost; N], retransmissions: bool) -> Found {
+        Found { lost: lost.into(), retransmissions }
+    }
+
     #[test]
     fn each_loss_is_told_once_and_by_its_place() {
         let mut losses = Losses::default();
-        assert_eq!(losses.since_last(0, None), []);
-        assert_eq!(losses.since_last(7, Some(0)), [Lost::counted(7, LostWhere::Ring)]);
-        assert_eq!(losses.since_last(7, Some(2)), [Lost::counted(2, LostWhere::Recursion)]);
-        assert_eq!(losses.since_last(7, Some(2)), []);
+        assert_eq!(losses.since_last(&ring(0, 0), [0, 0]), Found::default());
+        assert_eq!(losses.since_last(&ring(7, 0), [0, 0]), found([Lost::counted(7, LostWhere::Ring)], true));
+        assert_eq!(
+            losses.since_last(&ring(7, 0), [2, 2]),
+            found([Lost::counted(2, LostWhere::Recursion)], true)
+        );
+        assert_eq!(losses.since_last(&ring(7, 0), [2, 2]), Found::default());
         let both = [Lost::counted(1, LostWhere::Ring), Lost::counted(3, LostWhere::Recursion)];
-        assert_eq!(losses.since_last(8, Some(5)), both);
+        assert_eq!(losses.since_last(&ring(8, 0), [5, 2]), found(both, true));
+    }
+
+    #[test]
+    fn state_changes_are_no_retransmissions() {
+        let mut losses = Losses::default();
+        assert_eq!(losses.since_last(&ring(0, 9), [0, 0]), found([Lost::counted(9, LostWhere::Ring)], false));
+        assert_eq!(
+            losses.since_last(&ring(0, 9), [4, 0]),
+            found([Lost::counted(4, LostWhere::Recursion)], false)
+        );
     }
 }

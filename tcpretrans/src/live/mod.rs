@@ -1,7 +1,9 @@
 //! Live tracing: load, attach, and loop until told to stop.
 
 pub mod clock;
+mod incoming;
 pub mod losses;
+pub mod priority;
 pub mod seed;
 pub mod session;
 
@@ -29,7 +31,7 @@ use crate::{
         cgroup::Cgroups,
         features::{Features, TRACEPOINTS},
         hz, privileges,
-        programs::{AttachError, Programs, Settings},
+        programs::{Programs, Settings},
     },
     owner::Owners,
     sink::{
@@ -51,25 +53,16 @@ const LOSS_PERIOD: Duration = Duration::from_secs(1);
 pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     init_log(config.verbosity);
     privileges::check()?;
-    // Both read all of the kernel's types, for different questions: at the same time.
-    let (features, kernel_btf) = std::thread::scope(|scope| {
-        let kernel_btf = scope.spawn(aya::Btf::from_sys_fs);
-        let features = Btf::of_running_kernel().map(|btf| Features::detect(&btf));
-        (features, kernel_btf.join())
-    });
-    let mut features = features??;
-    let kernel_btf = kernel_btf
-        .map_err(|_| anyhow::anyhow!("reading the kernel's BTF failed"))?
-        .map_err(AttachError::from)?;
+    priority::raise();
+    let mut features = Features::detect(&Btf::of_running_kernel()?)?;
     let settings = Settings {
         filter: config.filter.kernel_part(),
         all_closes: config.all_closes,
         ring_bytes: config.ring_bytes,
         verbose: config.verbosity > 0,
     };
-    let (programs, ring) = Programs::attach_with(&features, &settings, &kernel_btf)?;
+    let (programs, ring) = Programs::attach(&features, &settings)?;
     features.recovery_exit = programs.watches_recovery_exit();
-    drop(kernel_btf);
     give_memory_back();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -78,7 +71,7 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     runtime.block_on(trace(config, features, programs, ring))
 }
 
-/// Reading the kernel's types took some 20 MiB for a moment; the allocator would keep them.
+/// Reading the kernel's types took some 15 MiB for a moment; the allocator would keep them.
 fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: has no preconditions.
@@ -117,9 +110,6 @@ async fn trace(
     }
     let start = start_event(&config, &features, calibration.hz);
     let sinks = outputs::open(&config.output)?;
-    if config.seed && features.seed {
-        seed::look_through(&mut programs, &config.filter);
-    }
 
     let mut correlator = Correlator::new(flow::Config {
         hz: calibration.hz,
@@ -149,6 +139,9 @@ async fn trace(
     if let Some(path) = &config.ready_file {
         std::fs::write(path, b"ready\n")
             .with_context(|| format!("cannot create the ready file {}", path.display()))?;
+    }
+    if config.seed && features.seed {
+        seed::look_through(session.programs_mut(), &config.filter);
     }
     let stop_at = config.limits.duration.and_then(|duration| started.checked_add(duration));
     while go == Go::On {

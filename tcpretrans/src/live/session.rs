@@ -3,11 +3,11 @@
 use aya::maps::{MapData, RingBuf};
 use tcpretrans_ebpf::{Kind, Record};
 
-use super::{clock, losses::Losses};
+use super::{clock, incoming::Incoming, losses::Losses};
 use crate::{
     event::{End, Event, What, run::Account},
     flow::Correlator,
-    kernel::programs::{AttachError, KindCounts, Programs},
+    kernel::programs::{AttachError, Programs},
     owner::Owners,
 };
 
@@ -21,48 +21,29 @@ pub struct Session {
     correlator: Correlator,
     owners: Owners,
     losses: Losses,
-    received: KindCounts,
-    malformed: u64,
+    incoming: Incoming,
 }
 
 impl Session {
     /// Begins with programs that are attached.
     pub fn new(programs: Programs, correlator: Correlator, owners: Owners) -> Session {
-        Session {
-            programs,
-            correlator,
-            owners,
-            losses: Losses::default(),
-            received: KindCounts::default(),
-            malformed: 0,
-        }
+        Session { programs, correlator, owners, losses: Losses::default(), incoming: Incoming::default() }
     }
 
-    /// Takes one record's bytes.
-    pub fn take(&mut self, bytes: &[u8], events: &mut Vec<Event>) {
-        match Record::decode(bytes) {
-            Ok((kind, record)) => self.take_record(kind, &record, events),
-            Err(error) => {
-                self.malformed += 1;
-                if self.malformed == 1 {
-                    log::error!("the ring has something that is no record: {error}");
-                }
-            }
-        }
-    }
-
-    /// Takes one decoded record.
+    /// Takes one record that the ring gave before the trace began in earnest.
     pub fn take_record(&mut self, kind: Kind, record: &Record, events: &mut Vec<Event>) {
-        self.received[kind as usize] += 1;
-        let owner = self.owners.of(record);
+        self.incoming.received[kind as usize] += 1;
+        let owner = self.owners.of(record, || {});
         self.correlator.observe(kind, record, &owner, events);
     }
 
     /// Takes what the ring has, up to a batch. Returns whether more may be waiting.
     pub fn drain(&mut self, ring: &mut RingBuf<MapData>, events: &mut Vec<Event>) -> bool {
         for _ in 0..BATCH {
-            let Some(item) = ring.next() else { return false };
-            self.take(&item, events);
+            let Some((kind, record)) = self.incoming.next(ring) else { return false };
+            // While an owner is looked for, the ring goes on filling.
+            let owner = self.owners.of(&record, || self.incoming.set_aside(ring));
+            self.correlator.observe(kind, &record, &owner, events);
         }
         true
     }
@@ -79,13 +60,15 @@ impl Session {
     /// If the kernel's counters cannot be read.
     pub fn check_losses(&mut self, now_ns: u64, events: &mut Vec<Event>) -> Result<(), AttachError> {
         let losses = self.losses.check(&self.programs)?;
-        let explained = !losses.is_empty();
-        for lost in losses {
+        if !losses.lost.is_empty() {
+            self.correlator.records_were_lost(now_ns);
+        }
+        for lost in losses.lost {
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
         }
         self.correlator.report_evictions(now_ns, events);
-        if explained {
-            self.correlator.records_were_lost(now_ns);
+        if losses.retransmissions {
+            self.correlator.retransmissions_were_lost(now_ns);
         } else {
             self.correlator.nothing_was_lost(events);
         }
@@ -108,12 +91,12 @@ impl Session {
             .filter(|&kind| kind != Kind::Calibrate)
             .map(|kind| {
                 let at = kind as usize;
-                (kind, Account { sent: sent[at], received: self.received[at], ring: lost[at] })
+                (kind, Account { sent: sent[at], received: self.incoming.received[at], ring: lost[at] })
             })
             .collect();
         end.records_sent = end.records.iter().map(|(_, account)| account.sent).sum();
         end.records_received =
-            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.malformed;
+            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.incoming.malformed;
         end.flows_left = self.correlator.flows() as u64;
         Ok(())
     }

@@ -11,9 +11,13 @@ pub struct Holder {
     pub comm: Option<Arc<str>>,
 }
 
-/// The result of one search.
+/// The result of one search. There may be a hundred thousand sockets: the names are kept by process.
 #[derive(Debug, Clone, Default)]
-pub struct Holders(HashMap<u64, Holder>);
+pub struct Holders {
+    /// PIDs by inode.
+    pids: HashMap<u64, u32>,
+    names: HashMap<u32, Option<Arc<str>>>,
+}
 
 impl Holders {
     /// Searches all processes. A process that goes away meanwhile, or that may not be looked into, holds nothing.
@@ -27,22 +31,22 @@ impl Holders {
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .collect();
         pids.sort_unstable();
-        let mut holders = HashMap::new();
+        let mut holders = Holders::default();
         for pid in pids {
-            let mut comm = None;
             for descriptor in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
                 let Ok(target) = fs::read_link(descriptor.path()) else { continue };
                 let Some(inode) = target.to_str().and_then(socket_inode) else { continue };
-                let comm = comm.get_or_insert_with(|| name(pid)).clone();
-                holders.entry(inode).or_insert(Holder { pid, comm });
+                holders.pids.entry(inode).or_insert(pid);
+                holders.names.entry(pid).or_insert_with(|| name(pid));
             }
         }
-        Holders(holders)
+        holders
     }
 
     /// Who holds this socket.
     pub fn get(&self, inode: u64) -> Option<Holder> {
-        self.0.get(&inode).cloned()
+        let &pid = self.pids.get(&inode)?;
+        Some(Holder { pid, comm: self.names.get(&pid).cloned().flatten() })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// So much of a file is looked at before it is read: the first line and some events.
-const HEAD: u64 = 256 * 1024;
+const HEAD: usize = 256 * 1024;
 
 /// Why files cannot be read as a recording.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,8 @@ impl Input {
         if path == Path::new("-") {
             let name = "standard input".to_owned();
             let mut stdin = io::stdin();
-            return Self::of_stream(name, &mut stdin).map(|(head, bytes)| head.followed_by(bytes, stdin));
+            let (input, bytes) = Self::of_stream(name, &mut stdin, has_line)?;
+            return Ok(input.followed_by(bytes, stdin));
         }
         let name = path.display().to_string();
         let cannot = |source| OpenError::Read { name: name.clone(), source };
@@ -112,17 +113,38 @@ impl Input {
             return Err(OpenError::Directory(name));
         }
         let mut file = File::open(path).map_err(cannot)?;
-        let (input, bytes) = Self::of_stream(name, &mut file)?;
+        // A pipe may have its next line tomorrow.
+        let enough = if metadata.is_file() { |_: &[u8]| false } else { has_line };
+        let (input, bytes) = Self::of_stream(name, &mut file, enough)?;
         if metadata.is_file() {
             return Ok(Input { len: Some(metadata.len()), place: Place::Path(path.to_owned()), ..input });
         }
         Ok(input.followed_by(bytes, file))
     }
 
-    fn of_stream(name: String, stream: &mut impl Read) -> Result<(Input, Vec<u8>), OpenError> {
+    /// What is in memory already.
+    pub(super) fn of_memory(name: &str, recording: Vec<u8>) -> Result<Input, OpenError> {
+        let head = look_into(name, &recording[..recording.len().min(HEAD)])?;
+        let len = Some(recording.len() as u64);
+        Ok(Input { name: name.to_owned(), len, head, place: Place::Open(Box::new(Cursor::new(recording))) })
+    }
+
+    /// Reads until there is `enough`, or a head full.
+    fn of_stream(
+        name: String,
+        stream: &mut impl Read,
+        enough: fn(&[u8]) -> bool,
+    ) -> Result<(Input, Vec<u8>), OpenError> {
         let mut bytes = Vec::new();
-        let read = stream.take(HEAD).read_to_end(&mut bytes);
-        read.map_err(|source| OpenError::Read { name: name.clone(), source })?;
+        let mut chunk = [0; 8192];
+        while bytes.len() < HEAD && !enough(&bytes) {
+            match stream.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(len) => bytes.extend_from_slice(&chunk[..len]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(OpenError::Read { name, source }),
+            }
+        }
         let head = look_into(&name, &bytes)?;
         Ok((Input { name, len: None, head, place: Place::Open(Box::new(io::empty())) }, bytes))
     }
@@ -138,6 +160,10 @@ impl Input {
             Place::Open(source) => source,
         }))
     }
+}
+
+fn has_line(bytes: &[u8]) -> bool {
+    memchr::memchr(b'\n', bytes).is_some()
 }
 
 /// Do both lead to the same file?

@@ -7,6 +7,8 @@ mod order;
 pub mod progress;
 mod reader;
 mod session;
+#[cfg(test)]
+mod stories;
 
 pub use crate::sink::json::Detail;
 pub use damage::Damage;

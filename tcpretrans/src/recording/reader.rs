@@ -96,6 +96,18 @@ impl Reader {
                 true => damage.note(format!("{} is given twice and read once", path.display())),
             }
         }
+        Self::of_inputs(inputs, detail, damage)
+    }
+
+    /// Reads what is in memory; `name` stands for the file's.
+    ///
+    /// # Errors
+    /// As [`Reader::open`].
+    pub fn of_memory(name: &str, recording: Vec<u8>, detail: Detail) -> Result<Reader, OpenError> {
+        Self::of_inputs(vec![Input::of_memory(name, recording)?], detail, Damage::default())
+    }
+
+    fn of_inputs(inputs: Vec<Input>, detail: Detail, mut damage: Damage) -> Result<Reader, OpenError> {
         let Some(first) = inputs.first() else { return Err(OpenError::NoFile) };
         if inputs.iter().all(|input| input.head.empty) {
             return Err(OpenError::Empty(first.name.clone()));

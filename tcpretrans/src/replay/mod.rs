@@ -1,5 +1,6 @@
 //! `tcpretrans replay`: a recording run through the correlation of live tracing, printed as live tracing prints.
 
+pub mod pace;
 pub mod session;
 
 use std::{
@@ -17,6 +18,7 @@ use crate::{
         outputs::{self, Go, Outputs},
     },
 };
+use pace::Pace;
 use session::{Session, Settings};
 
 /// Replays and prints.
@@ -24,13 +26,22 @@ use session::{Session, Settings};
 /// # Errors
 /// Files that are no recording, an output that cannot be opened, reading that fails on the way.
 pub fn run(config: &ReplayConfig) -> anyhow::Result<ExitCode> {
-    let mut reader = Reader::open(&config.files, Detail::Whole)?;
+    let reader = Reader::open(&config.files, Detail::Whole)?;
+    play(reader, config, None)
+}
+
+/// Replays what `reader` reads, and prints; at a `pace`, if there is one.
+///
+/// # Errors
+/// An output that cannot be opened, reading that fails on the way.
+pub fn play(mut reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> anyhow::Result<ExitCode> {
     let sinks = outputs::open(&config.output)?;
     let gate = Gate::new(config.filter.clone(), Before::Nothing);
     let settings = Settings { warn_at_percent: config.warn_at_percent, all_closes: config.all_closes };
     let mut replay = Replay {
         outputs: Outputs::new(gate, sinks, config.count),
         settings,
+        pace,
         session: None,
         events: Vec::new(),
         clock: Clock::default(),
@@ -69,6 +80,7 @@ pub fn run(config: &ReplayConfig) -> anyhow::Result<ExitCode> {
 struct Replay {
     outputs: Outputs,
     settings: Settings,
+    pace: Option<Pace>,
     session: Option<Session>,
     events: Vec<Event>,
     /// Of the latest line.
@@ -101,14 +113,17 @@ impl Replay {
         }
         if let What::End(end) = &event.what {
             session.finish(event.mono_ns, &mut self.events);
-            let go = self.outputs.write(&mut self.events, &clock);
+            let go = print(&mut self.outputs, &mut self.pace, &mut self.events, &clock);
+            if let Some(pace) = &mut self.pace {
+                pace.keep(&event);
+            }
             self.duration_ms += end.duration_ms;
             self.outputs.end(|totals| session.end(totals, event.mono_ns, end), &clock);
             self.session = None;
             return go;
         }
         session.take(event, &mut self.events);
-        self.outputs.write(&mut self.events, &clock)
+        print(&mut self.outputs, &mut self.pace, &mut self.events, &clock)
     }
 
     fn flush(&mut self) -> Go {
@@ -146,4 +161,18 @@ impl Replay {
             eprint!("{}", totals.summary(self.duration_ms));
         }
     }
+}
+
+/// Writes events and empties the list.
+fn print(outputs: &mut Outputs, pace: &mut Option<Pace>, events: &mut Vec<Event>, clock: &Clock) -> Go {
+    let Some(pace) = pace else { return outputs.write(events, clock) };
+    for event in std::mem::take(events) {
+        let mono_ns = event.mono_ns;
+        pace.keep(&event);
+        if outputs.write(&mut vec![event], clock) == Go::Enough || outputs.flush(mono_ns, clock) == Go::Enough
+        {
+            return Go::Enough;
+        }
+    }
+    Go::On
 }

@@ -169,7 +169,10 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::{
-        event::{Cause, Retransmit, RetransmitType, SendError, run::TypeTotal},
+        event::{
+            Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
+            run::{Timeouts, TypeTotal},
+        },
         sink::sample_events as sample,
     };
 
@@ -213,7 +216,26 @@ mod tests {
             .into()
         );
         assert_eq!(end.errors, [(SendError::QueueDrop, 1)].into());
+        assert_eq!(end.timeouts, Timeouts { retransmitted: 3, synack: 0, gave_up: 1 });
         assert_eq!(end.duration_ms, 30_200);
+    }
+
+    #[test]
+    fn segments_that_were_not_seen_are_counted_apart() {
+        let mut totals = Totals::default();
+        let unseen = Some(Unseen { segs: 5, maybe_failed: false });
+        let lost = Lost { records: 2, place: LostWhere::Unseen, unseen };
+        totals.count(&sample::event(sample::ipv4_flow(), What::Lost(lost)));
+        assert_eq!(
+            totals.summary(500).lines().skip(2).collect::<Vec<_>>(),
+            [
+                "Thresholds passed: 0. Episodes recovered: 0.",
+                "LOST, so the numbers above are too low: unseen 2.",
+                "Segments that the kernel retransmitted unseen: 5.",
+            ]
+        );
+        let end = totals.into_end(500);
+        assert_eq!((end.unseen_segs, end.lost[&LostWhere::Unseen]), (5, 2));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use xtask::lab::Lab;
 use crate::{
     file_log::{read_log, times},
     storm::Storm,
-    tracer::{Tracer, is_type, netns},
+    tracer::{Tracer, command, is_type, netns},
 };
 
 const SIZE: u64 = 16 * 1024;
@@ -69,6 +69,18 @@ fn files_stay_small_few_and_complete() {
         logged.extend(times(&events));
     }
     assert_eq!(read_log(&log).last().unwrap()["event"], "end");
+    let replayed = command(&["replay", "--format", "json"]).args(&files).output().unwrap();
+    let stderr = String::from_utf8_lossy(&replayed.stderr);
+    assert_eq!(replayed.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("files are missing"), "what was rotated away is told: {stderr}");
+    let again: Vec<Value> = replayed
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    assert_eq!(times(&again), logged, "each retransmission that is in the files");
+
     let all = times(&outcome.events);
     assert!(all.ends_with(&logged), "the files have the latest events, in order and without a gap");
     assert!(logged.len() < all.len(), "older files are gone");

@@ -17,6 +17,7 @@ use nix::{
 use xtask::lab::{LEFT, Lab, RIGHT};
 
 use crate::{
+    replayed,
     storm::Storm,
     tracer::{command, netns, patience},
 };
@@ -105,10 +106,14 @@ fn plain_text_into_a_pipe() {
     require_lab!();
     let lab = Lab::new().unwrap();
     let (read, written) = nix::unistd::pipe().unwrap();
-    let mut command = command(&["--netns", &netns(&lab.left)]);
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    let mut command = command(&["--netns", &netns(&lab.left), "-o", log.to_str().unwrap()]);
     command.stdout(Stdio::from(written));
     let text = trace(&lab, command, collect(read));
     check_lines(&text);
+    let replayed = replayed::replay(&std::fs::read_to_string(&log).unwrap(), &[]);
+    assert_eq!(String::from_utf8(replayed.stdout).unwrap(), text, "replay prints the same table");
     assert!(text.contains(&format!("{}:", LEFT.v4)), "both ends, where width is no matter: {text}");
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }

@@ -16,20 +16,19 @@ const PAGE: &str = "docs/duckdb.md";
 const RECORDING: &str = "tcpretrans/tests/recordings/night.jsonl";
 
 /// Runs the queries and compares what they print with what the page shows.
-pub(super) fn run() -> Result<Outcome> {
-    let python = match python()? {
+pub(super) fn run(target_dir: &Path) -> Result<Outcome> {
+    let python = match python(&target_dir.join("duckdb"))? {
         Ok(python) => python,
         Err(missing) => return Ok(Outcome::Skipped(missing)),
     };
     let root = workspace::root();
-    let script = root.join("xtask/src/suite/duckdb.py");
+    let script = root.join("xtask/src/suite/duckdb_queries.py");
     workspace::run(Command::new(python).current_dir(root).arg(script).args([PAGE, RECORDING]))?;
     Ok(Outcome::Passed)
 }
 
 /// A Python that has the package, in an environment of its own; or why there is none.
-fn python() -> Result<Result<PathBuf, String>> {
-    let environment = workspace::root().join("target/duckdb");
+fn python(environment: &Path) -> Result<Result<PathBuf, String>> {
     let python = environment.join("bin/python");
     if has_package(&python)? {
         return Ok(Ok(python));
@@ -37,7 +36,7 @@ fn python() -> Result<Result<PathBuf, String>> {
     let Some(system) = workspace::find_in_path("python3") else {
         return Ok(Err("needs python3 (Debian: python3-venv)".into()));
     };
-    if !succeeds(Command::new(system).args(["-m", "venv", "--clear"]).arg(&environment))? {
+    if !succeeds(Command::new(system).args(["-m", "venv", "--clear"]).arg(environment))? {
         return Ok(Err("python3 cannot make a virtual environment (Debian: python3-venv)".into()));
     }
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE];

@@ -7,6 +7,7 @@ mod steps;
 use anyhow::{Result, bail};
 
 use crate::{
+    bench,
     ebpf::{check, toolchain},
     vm, workspace,
 };
@@ -35,7 +36,8 @@ pub struct Selection {
 /// The last line for the terminal: which step failed, or what was skipped although this is CI.
 pub fn run(selection: &Selection) -> Result<()> {
     let ci = workspace::is_ci();
-    let targets = live::TestTargets::of(&workspace::metadata()?)?;
+    let metadata = workspace::metadata()?;
+    let targets = live::TestTargets::of(&metadata)?;
     let mut suite = Suite::new(ci);
     if !selection.only_live {
         suite.step("format", || {
@@ -59,7 +61,7 @@ pub fn run(selection: &Selection) -> Result<()> {
             workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
             Ok(Outcome::Passed)
         })?;
-        suite.step("DuckDB queries", duckdb::run)?;
+        suite.step("DuckDB queries", || duckdb::run(&workspace::target_dir(&metadata)?))?;
         suite.step("documentation", || {
             let mut command = workspace::cargo();
             command.env("RUSTDOCFLAGS", "--deny warnings");
@@ -71,6 +73,9 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.skip("live tests", "--no-live");
     } else {
         suite.step("live tests", || live::run(&targets, selection))?;
+        if !selection.only_live {
+            suite.step("benchmarks, for a moment", bench_smoke)?;
+        }
     }
     if selection.without_live || selection.without_vm {
         suite.skip(OTHER_KERNELS, if selection.without_live { "--no-live" } else { "--no-vm" });
@@ -78,6 +83,15 @@ pub fn run(selection: &Selection) -> Result<()> {
         suite.step(OTHER_KERNELS, on_other_kernels)?;
     }
     suite.finish()
+}
+
+/// Can everything be measured? No figure is judged: benchmarks are no timed tests.
+fn bench_smoke() -> Result<Outcome> {
+    if !workspace::is_root() {
+        return Ok(Outcome::Note("not run: needs root".into()));
+    }
+    bench::run(&bench::Args { names: Vec::new(), smoke: true, write: false })?;
+    Ok(Outcome::Passed)
 }
 
 /// The oldest and the newest kernel; `cargo xtask vm-test` runs all.

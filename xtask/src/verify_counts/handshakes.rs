@@ -14,7 +14,7 @@ use super::{
     scenario::{Played, Watched, settle},
 };
 use crate::lab::{
-    Family, Lab, Packets, VOID,
+    Family, Lab, Namespace, Packets, VOID,
     socket::{self, ESTABLISHED, await_info, start_connect, unconnected},
     trouble::Fate,
 };
@@ -43,21 +43,24 @@ pub(super) fn syn_void(lab: &Lab) -> Result<Played> {
     Ok(Played { sockets, untold: Untold::NOTHING })
 }
 
-/// Connects while `packets` get lost on their way to one side, and waits until all have succeeded.
-fn connect_under_loss(lab: &Lab, trouble: impl FnOnce() -> Result<()>) -> Result<Played> {
+/// Connects while every second one of `packets` gets lost on its way to one side.
+fn connect_under_loss(lab: &Lab, to: &Namespace, packets: &Packets) -> Result<Played> {
     const CALLS: usize = 30;
+    /// After that, whoever was unlucky so often has luck.
+    const TROUBLE: Duration = Duration::from_millis(3500);
     let listeners: Vec<TcpListener> =
         BOTH.map(|family| lab.listen(family, 0)).into_iter().collect::<Result<_>>()?;
-    trouble()?;
+    let trouble = to.on_arrival(&packets.clone().chance(0.5), Fate::Vanish)?;
     let mut sockets = Vec::new();
     for number in 0..CALLS {
         let at = number % 2;
         sockets.push(call(lab, BOTH[at], listeners[at].local_addr()?)?);
     }
+    thread::sleep(TROUBLE);
+    trouble.heal()?;
     for Watched { socket, .. } in &sockets {
         await_info(socket, patience(), |info| info.state == ESTABLISHED).context("no connection")?;
     }
-    // The last ACK of a handshake may have been the one that the client's next data repeats; none was lost here.
     for number in 0..CALLS {
         let (server, _) = listeners[number % 2].accept().context("accept()")?;
         sockets.push(Watched::new(server)?);
@@ -67,13 +70,11 @@ fn connect_under_loss(lab: &Lab, trouble: impl FnOnce() -> Result<()>) -> Result
 }
 
 pub(super) fn syn_loss(lab: &Lab) -> Result<Played> {
-    let packets = Packets::all().syn().chance(0.5);
-    connect_under_loss(lab, || lab.right.on_arrival(&packets, Fate::Vanish).map(drop))
+    connect_under_loss(lab, &lab.right, &Packets::all().syn())
 }
 
 pub(super) fn synack_loss(lab: &Lab) -> Result<Played> {
-    let packets = Packets::all().syn_ack().chance(0.5);
-    connect_under_loss(lab, || lab.left.on_arrival(&packets, Fate::Vanish).map(drop))
+    connect_under_loss(lab, &lab.left, &Packets::all().syn_ack())
 }
 
 /// Each request's timer expires twice: one SYN-ACK more, and then it is dropped, which no tracepoint tells.

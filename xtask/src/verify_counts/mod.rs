@@ -78,7 +78,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     if different.is_empty() {
-        println!("The kernel agrees with every count, in {} scenarios.", chosen.len());
+        let scenarios = if chosen.len() == 1 { "scenario" } else { "scenarios" };
+        println!("The kernel agrees with every count, in {} {scenarios}.", chosen.len());
         return Ok(ExitCode::SUCCESS);
     }
     println!("DIFFERENT in {} of {} scenarios: {}", different.len(), chosen.len(), different.join(", "));

@@ -56,6 +56,8 @@ pub(super) fn new_data_probes(lab: &Lab) -> Result<Played> {
     for connection in &connections {
         await_info(&connection.client, patience(), |info| info.retransmits > 0).context("no timeout")?;
     }
+    // One probe each, for a timeout ends the matter. On the way back to health, there are none any more.
+    lab.left.sysctl("net.ipv4.tcp_early_retrans", "0")?;
     trouble.heal()?;
     for connection in &mut connections {
         connection.server.set_read_timeout(Some(patience()))?;

@@ -146,8 +146,9 @@ impl Log {
     }
 }
 
-/// Was the attempt counted by the kernel? As the tracer's `SendError::is_counted`.
-fn is_counted(err: &Value) -> bool {
+/// Has the kernel counted the attempt as a retransmission, by the event's `err`? What stops it before
+/// `__tcp_retransmit_skb` counts is not counted.
+pub fn is_counted(err: &Value) -> bool {
     !matches!(err.as_str(), Some("EBUSY" | "EAGAIN" | "EHOSTUNREACH" | "ENOMEM" | "EINVAL"))
 }
 

@@ -48,6 +48,10 @@ pub struct Choice {
     pub user_timeout: Option<UserTimeout>,
     /// The least patient `tcp_retries2` that would have cut off nothing.
     pub harmless_retries2: Option<ForRetries>,
+    /// Sets `tcp_retries2`.
+    pub sysctl: Option<String>,
+    /// Sets TCP_USER_TIMEOUT: in C.
+    pub setsockopt: Option<String>,
 }
 
 /// A timer at its first RTO.
@@ -86,7 +90,16 @@ pub(super) fn within(ladders: &[Ladder<'_>], recovered: &[Patience], wanted_ms: 
     let user_timeout = steps[..steps.partition_point(fits)]
         .last()
         .map(|step| for_user_timeout(step * USER_TIMEOUT_STEP_MS, ladders, recovered));
-    Some(Choice { retries2, user_timeout, harmless_retries2 })
+    Some(Choice {
+        sysctl: retries2.as_ref().map(|found| format!("sysctl -w net.ipv4.tcp_retries2={}", found.retries)),
+        setsockopt: user_timeout.as_ref().map(|found| {
+            let ms = found.timeout_ms;
+            format!("unsigned ms = {ms}; setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);")
+        }),
+        retries2,
+        user_timeout,
+        harmless_retries2,
+    })
 }
 
 fn milliseconds(ms: u64) -> u32 {

@@ -27,12 +27,20 @@ pub const DELAYED_ACK_MS: u32 = 40;
 /// Gathers losses.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    floors_ms: Vec<u32>,
+    floors: Vec<Floor>,
     rows: Vec<Row>,
     unforeseen: BTreeMap<Unforeseen, u64>,
 }
 
-/// A loss, digested: what stays in memory of it.
+/// A floor that is asked for.
+#[derive(Debug, Clone, Copy)]
+struct Floor {
+    ms: u32,
+    /// As the kernels of the recording would keep it, us.
+    in_force_us: u64,
+}
+
+/// A loss, digested: what stays in memory of it. There may be a million.
 #[derive(Debug, Clone)]
 struct Row {
     remote: Remote,
@@ -50,9 +58,10 @@ struct Row {
 
 #[derive(Debug, Clone, Copy)]
 struct Asked {
-    in_force_us: u64,
-    rto_us: i64,
-    outcome: Outcome,
+    sooner_us: i64,
+    rto_us: u32,
+    more_at_most: u8,
+    more_in_vain: u8,
     outrun: bool,
 }
 
@@ -85,6 +94,9 @@ pub struct Evidence {
     pub by_rto: usize,
     /// Of these, repaired by a tail loss probe with one packet in flight, which waits for the floor, too.
     pub by_probe: usize,
+    /// Of these, with more than one timeout in a row: more likely a path that was dead for a while than one packet after
+    /// another lost.
+    pub several_timeouts: usize,
     /// Retransmissions of timers that turned out unnecessary; nothing was lost.
     pub in_vain: usize,
     /// Losses whose RTO the path's own variance made longer than the floor: no floor would help them.
@@ -152,7 +164,11 @@ impl Tally {
     pub fn new(floors_ms: impl IntoIterator<Item = u32>) -> Tally {
         let floors_ms: BTreeSet<u32> = floors_ms.into_iter().collect();
         Tally {
-            floors_ms: floors_ms.into_iter().rev().collect(),
+            floors: floors_ms
+                .into_iter()
+                .rev()
+                .map(|ms| Floor { ms, in_force_us: u64::from(ms) * 1000 })
+                .collect(),
             rows: Vec::new(),
             unforeseen: BTreeMap::new(),
         }
@@ -162,17 +178,17 @@ impl Tally {
     pub fn add(&mut self, remote: Remote, flow: u32, finding: &Finding) {
         match finding {
             Finding::Unforeseen(why) => *self.unforeseen.entry(*why).or_default() += 1,
-            Finding::Loss(loss) => self.rows.push(Row::of(loss, remote, flow, &self.floors_ms)),
+            Finding::Loss(loss) => self.rows.push(Row::of(loss, remote, flow, &mut self.floors)),
         }
     }
 
     /// Concludes. `wanted_ms` are the floors that commands are wanted for; none: for what is suggested.
     pub fn conclude(&self, wanted_ms: &[u32], kernels: &[String]) -> RtoMinAdvice {
         let rows: Vec<&Row> = self.rows.iter().collect();
-        let candidates = candidates(&self.floors_ms, &rows);
+        let candidates = candidates(&self.floors, &rows);
         let evidence = self.evidence(&rows);
         let suggested_ms = suggested_ms(&candidates, &evidence);
-        let prefixes = prefixes::by_prefix(&self.floors_ms, &rows);
+        let prefixes = prefixes::by_prefix(&self.floors, &rows);
         let wanted: Vec<u32> =
             if wanted_ms.is_empty() { suggested_ms.into_iter().collect() } else { wanted_ms.to_vec() };
         RtoMinAdvice {
@@ -208,6 +224,7 @@ impl Tally {
             flows,
             by_rto: count(|row| !row.by_probe),
             by_probe: count(|row| row.by_probe),
+            several_timeouts: count(|row| row.timeouts > 1),
             in_vain: rows.iter().filter(|row| row.spurious).map(|row| row.timeouts as usize).sum(),
             variance_dominated: count(|row| row.variance_dominated),
             floors_now,
@@ -223,16 +240,19 @@ impl Tally {
 pub const FEW_FLOWS: usize = 5;
 
 impl Row {
-    fn of(loss: &Loss, remote: Remote, flow: u32, floors_ms: &[u32]) -> Row {
+    fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> Row {
         let estimator = &loss.estimator;
         let kernel = estimator.kernel;
-        let outcomes = floors_ms.iter().map(|&floor_ms| {
-            let in_force_us = floor_in_force_us(floor_ms, kernel);
-            let outcome = loss.at_floor(in_force_us);
+        let outcomes = floors.iter_mut().map(|floor| {
+            let in_force_us = floor_in_force_us(floor.ms, kernel);
+            floor.in_force_us = floor.in_force_us.max(in_force_us);
+            let Outcome { rto_jiffies, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force_us);
+            let rto_us = rto_jiffies.saturating_mul(1_000_000) / u64::from(kernel.hz);
             Asked {
-                in_force_us,
-                rto_us: (outcome.rto_jiffies * 1_000_000 / u64::from(kernel.hz)) as i64,
-                outcome,
+                sooner_us,
+                rto_us: u32::try_from(rto_us).unwrap_or(u32::MAX),
+                more_at_most,
+                more_in_vain,
                 outrun: loss.outrun_by_delayed_ack(in_force_us, u64::from(DELAYED_ACK_MS) * 1000),
             }
         });
@@ -260,15 +280,15 @@ fn flows(rows: &[&Row]) -> usize {
     losses(rows).map(|row| row.flow).collect::<BTreeSet<u32>>().len()
 }
 
-fn candidates(floors_ms: &[u32], rows: &[&Row]) -> Vec<Candidate> {
-    floors_ms.iter().enumerate().map(|(at, &floor_ms)| candidate(floor_ms, at, rows)).collect()
+fn candidates(floors: &[Floor], rows: &[&Row]) -> Vec<Candidate> {
+    floors.iter().enumerate().map(|(at, &floor)| candidate(floor, at, rows)).collect()
 }
 
-fn candidate(rto_min_ms: u32, at: usize, rows: &[&Row]) -> Candidate {
+fn candidate(floor: Floor, at: usize, rows: &[&Row]) -> Candidate {
     let asked = |row: &Row| row.outcomes[at];
     let mut by_flow: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
     for row in losses(rows) {
-        by_flow.entry(row.flow).or_default().push(asked(row).outcome.sooner_us);
+        by_flow.entry(row.flow).or_default().push(asked(row).sooner_us);
     }
     let medians = by_flow.into_values().map(|mut sooner_us| {
         sooner_us.sort_unstable();
@@ -277,18 +297,15 @@ fn candidate(rto_min_ms: u32, at: usize, rows: &[&Row]) -> Candidate {
     let outrun: BTreeSet<u32> = rows.iter().filter(|row| asked(row).outrun).map(|row| row.flow).collect();
     let sum = |of: fn(&Row, usize) -> u32| rows.iter().map(|row| u64::from(of(row, at))).sum();
     Candidate {
-        rto_min_ms,
-        in_force_ms: rows
-            .iter()
-            .map(|row| to_ms(asked(row).in_force_us as i64))
-            .fold(f64::from(rto_min_ms), f64::max),
-        first_rto: Distribution::of_us(losses(rows).map(|row| asked(row).rto_us)),
-        recovery: Distribution::of_us(losses(rows).map(|row| asked(row).outcome.recovery_us)),
-        sooner: Distribution::of_us(losses(rows).map(|row| asked(row).outcome.sooner_us)),
+        rto_min_ms: floor.ms,
+        in_force_ms: to_ms(floor.in_force_us as i64),
+        first_rto: Distribution::of_us(losses(rows).map(|row| asked(row).rto_us.into())),
+        recovery: Distribution::of_us(losses(rows).map(|row| row.recovery_us - asked(row).sooner_us)),
+        sooner: Distribution::of_us(losses(rows).map(|row| asked(row).sooner_us)),
         sooner_by_flow: Distribution::of_us(medians),
         retransmissions_now: sum(|row, _| row.timeouts),
-        more_at_most: sum(|row, at| row.outcomes[at].outcome.more_at_most),
-        more_in_vain: sum(|row, at| row.outcomes[at].outcome.more_in_vain),
+        more_at_most: sum(|row, at| row.outcomes[at].more_at_most.into()),
+        more_in_vain: sum(|row, at| row.outcomes[at].more_in_vain.into()),
         flows_outrun_by_delayed_ack: outrun.len(),
     }
 }

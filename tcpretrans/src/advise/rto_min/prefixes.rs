@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use super::{Candidate, Row, candidates, flows, losses};
+use super::{Candidate, Floor, Row, candidates, flows, losses};
 use crate::{
     advise::distribution::{Distribution, FEW_FOR_MEDIAN},
     filter::prefix::Prefix,
@@ -45,7 +45,7 @@ fn as_text<S: Serializer>(prefix: &Option<Prefix>, serializer: S) -> Result<S::O
 
 /// Networks of the usual size; where one has too few losses, it is folded together with such neighbours, twice; what
 /// is left then is the rest.
-pub(super) fn by_prefix(floors_ms: &[u32], rows: &[&Row]) -> Vec<PrefixAdvice> {
+pub(super) fn by_prefix(floors: &[Floor], rows: &[&Row]) -> Vec<PrefixAdvice> {
     let mut found = Vec::new();
     let mut left: Vec<&Row> = rows.to_vec();
     for level in 0.. {
@@ -63,18 +63,18 @@ pub(super) fn by_prefix(floors_ms: &[u32], rows: &[&Row]) -> Vec<PrefixAdvice> {
         }
         for (prefix, group) in groups.into_values() {
             if losses(&group).count() >= FEW_FOR_MEDIAN {
-                found.extend(advice(Some(prefix), floors_ms, &group));
+                found.extend(advice(Some(prefix), floors, &group));
             } else {
                 left.extend(group);
             }
         }
     }
     found.sort_by_key(|advice| Reverse(advice.losses));
-    found.extend(advice(None, floors_ms, &left));
+    found.extend(advice(None, floors, &left));
     found
 }
 
-fn advice(prefix: Option<Prefix>, floors_ms: &[u32], rows: &[&Row]) -> Option<PrefixAdvice> {
+fn advice(prefix: Option<Prefix>, floors: &[Floor], rows: &[&Row]) -> Option<PrefixAdvice> {
     let mut addresses: BTreeMap<IpAddr, usize> = BTreeMap::new();
     for row in losses(rows) {
         *addresses.entry(row.remote.address).or_default() += 1;
@@ -88,6 +88,6 @@ fn advice(prefix: Option<Prefix>, floors_ms: &[u32], rows: &[&Row]) -> Option<Pr
         losses: losses(rows).count(),
         flows: flows(rows),
         recovery_now: Distribution::of_us(losses(rows).map(|row| row.recovery_us)),
-        candidates: candidates(floors_ms, rows),
+        candidates: candidates(floors, rows),
     })
 }

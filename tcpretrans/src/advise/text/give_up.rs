@@ -105,8 +105,7 @@ fn choose(page: &mut Page, advice: &GiveUpAdvice, choice: &Choice) {
                 time(found.timeout_ms as f64),
                 none_or(found.cut_off)
             ));
-            page.command(&format!("unsigned int ms = {};", found.timeout_ms));
-            page.command("setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);");
+            choice.setsockopt.iter().for_each(|command| page.command(command));
         }
     }
     match &choice.retries2 {
@@ -121,7 +120,7 @@ fn choose(page: &mut Page, advice: &GiveUpAdvice, choice: &Choice) {
                 found.retries,
                 none_or(found.cut_off)
             ));
-            page.command(&format!("sysctl -w net.ipv4.tcp_retries2={}", found.retries));
+            choice.sysctl.iter().for_each(|command| page.command(command));
             if found.cut_off > 0
                 && let Some(harmless) = &choice.harmless_retries2
             {

@@ -65,6 +65,13 @@ fn evidence(page: &mut Page, evidence: &Evidence, recovery: Option<&Distribution
         median_and_high(recovery),
         floors.join(", ")
     ));
+    if evidence.several_timeouts > 0 {
+        page.words(&format!(
+            "{} took several timeouts in a row. If the path was dead for that time, rather than packet after packet lost, \
+             SOONER is too good there.",
+            count(evidence.several_timeouts as u64, "loss")
+        ));
+    }
     if evidence.in_vain > 0 {
         page.words(&format!(
             "{} of a timer turned out to be in vain already: nothing was lost, the ACK was late.",

@@ -115,7 +115,10 @@ fn cuts(page: &mut Page, verb: &str, cuts: &[Cut], of: usize) {
 
 /// "A connect timeout of 1 s fails 37 of these 41; 3 s fails none."
 fn sentence(page: &mut Page, what: &str, verb: &str, cuts: &[Cut], of: usize, harmless_ms: Option<u64>) {
-    let Some(worst) = cuts.iter().rfind(|cut| 2 * cut.cut_off >= of && cut.cut_off > 0) else { return };
+    // What cuts off half of them is worth telling most, else what cuts off any.
+    let harmful = |cut: &&Cut| cut.cut_off > 0;
+    let half = cuts.iter().rfind(|cut| harmful(cut) && 2 * cut.cut_off >= of);
+    let Some(worst) = half.or_else(|| cuts.iter().rfind(harmful)) else { return };
     let rest = match harmless_ms {
         Some(ms) => format!("; {} {verb} none", time(ms as f64)),
         None => match cuts.last() {

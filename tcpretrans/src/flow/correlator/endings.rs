@@ -114,9 +114,6 @@ impl Correlator {
     pub fn records_were_lost(&mut self, now_ns: u64) {
         self.doubtful_ns = Some(now_ns);
         self.schedule.sweep_after(now_ns);
-        if let Some(watch) = &mut self.watch {
-            watch.explained();
-        }
     }
 
     /// Lets time pass: flows whose last words have been waited for are done.

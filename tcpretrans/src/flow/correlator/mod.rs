@@ -338,6 +338,8 @@ fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<
 }
 
 #[cfg(test)]
+mod any_records;
+#[cfg(test)]
 mod ending_stories;
 #[cfg(test)]
 mod stories;

@@ -20,7 +20,14 @@ impl Correlator {
         self.watch = Some(Watch::from(now_ns, maybe_failed));
     }
 
-    /// No record was lost up to now but for those that made none: these are told.
+    /// Records of retransmissions were lost up to now, and that is told: they explain what is missing until then.
+    pub fn retransmissions_were_lost(&mut self, now_ns: u64) {
+        if let Some(watch) = &mut self.watch {
+            watch.explained(now_ns);
+        }
+    }
+
+    /// No retransmission's record was lost up to now but for those that made none: these are told.
     pub fn nothing_was_lost(&mut self, events: &mut Vec<Event>) {
         if let Some(watch) = &mut self.watch {
             watch.tell(events);
@@ -53,9 +60,7 @@ impl Correlator {
             }
         };
         let (gap, since_ns) = before;
-        // Records that are known to be lost explain it.
-        let explained = self.doubtful_ns.is_some_and(|lost_ns| since_ns <= lost_ns);
-        (!explained).then_some((gap, flow))
+        (!self.watch.as_ref()?.explains(since_ns)).then_some((gap, flow))
     }
 
     /// Keeps a gap that `record` has shown. Without a flow it was the flow's first record.
@@ -168,7 +173,7 @@ mod tests {
         story.rto();
         hidden(&mut story, Story::rto);
         story.wait_ms(100);
-        story.correlator.records_were_lost(story.record.mono_ns);
+        story.correlator.retransmissions_were_lost(story.record.mono_ns);
         story.wait_ms(100);
         story.rto();
         assert_eq!(numbers(&mut story), []);
@@ -182,7 +187,7 @@ mod tests {
         story.rto();
         hidden(&mut story, Story::rto);
         story.rto();
-        story.correlator.records_were_lost(story.record.mono_ns);
+        story.correlator.retransmissions_were_lost(story.record.mono_ns);
         assert_eq!(numbers(&mut story), []);
     }
 

@@ -13,7 +13,6 @@ use crate::{
     report::tally::{
         Ending, Report,
         counts::{Verdict, verdict},
-        forecasts::Error,
     },
     sink::table::{cells::duration, escape::cut},
 };
@@ -133,12 +132,18 @@ fn forecasts(report: &Report) -> Option<(&'static str, String)> {
             text += &format!(", {} outside the window", grouped(outside));
         }
     }
-    // Forecasts get better, but not beyond the timer's tick.
-    let off = |error: &Error| error.off_us.max().map(of_us);
-    if let Some(last_off) = off(last).filter(|last_off| off(first).as_ref() != Some(last_off)) {
-        text += &format!("; the last ones by {last_off}");
+    // Both are as exact as the timer's tick, as a rule.
+    if let Some(off) =
+        last.off_us.max().filter(|off| first.off_us.max().is_none_or(|first| differ(first, *off)))
+    {
+        text += &format!("; the last ones by {}", of_us(off));
     }
     Some(("Forecasts", text))
+}
+
+/// Is it worth telling both?
+fn differ(one: u64, other: u64) -> bool {
+    one.abs_diff(other) > one / 10
 }
 
 fn hang_ups(report: &Report) -> Option<(&'static str, String)> {

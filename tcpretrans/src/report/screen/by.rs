@@ -42,10 +42,18 @@ fn figures(sums: &Sums) -> [String; 9] {
         short(counts.failed),
         short(sums.flows),
         short(counts.deaths),
-        // Of what is not known nothing is claimed.
-        if known == 0 { "-".to_owned() } else { format!("{}/{}", short(counts.spurious), short(known)) },
+        needless(counts.spurious, known),
         if counts.worst_ms == 0 { "-".to_owned() } else { duration(counts.worst_ms) },
     ]
+}
+
+/// Of what is not known nothing is claimed.
+fn needless(spurious: u64, known: u64) -> String {
+    match known {
+        0 => "-".to_owned(),
+        1..1000 => format!("{spurious}/{known}"),
+        _ => format!("{:.1} %", spurious as f64 * 100.0 / known as f64),
+    }
 }
 
 pub(super) fn write(pen: &mut Pen, report: &Report, by: By, top: Option<usize>) {
@@ -93,4 +101,18 @@ pub(super) fn write(pen: &mut Pen, report: &Report, by: By, top: Option<usize>) 
         "TIMEOUTS: of those sent, because a timer expired. DIED: not by FINs. NEEDLESS: episodes of which all was \
          unnecessary, of those where that is known. WORST: the longest episode.",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::needless;
+
+    #[test]
+    fn what_was_needless_of_what_is_known() {
+        assert_eq!(
+            (needless(0, 0), needless(1, 14), needless(999, 999)),
+            ("-".into(), "1/14".into(), "999/999".into())
+        );
+        assert_eq!((needless(4_928, 68_992), needless(1000, 1000)), ("7.1 %".into(), "100.0 %".into()));
+    }
 }

@@ -1,5 +1,7 @@
 //! The worst episodes, each with its ladder and its end.
 
+use std::net::SocketAddr;
+
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
@@ -15,10 +17,19 @@ use crate::{
         episode::{Ended, Outcome},
         worst::Worst,
     },
-    sink::table::cells::{duration, flow, process},
+    sink::table::{
+        cells::{duration, flow, process},
+        escape::cut_middle,
+    },
 };
 
 const TOP: usize = 3;
+/// Columns of a process, as the table has them.
+const PROCESS: usize = 16;
+/// The longest of the usual outcomes is `retransmit_timeout`.
+const OUTCOME: usize = 18;
+/// Where there is less room than for two addresses, the remote one has it all.
+const BOTH_ENDS: usize = 22;
 
 pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, times: &Times<'_>) {
     let mut worst = report.worst.iter().take(top.unwrap_or(TOP)).peekable();
@@ -29,19 +40,29 @@ pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, times: &
     pen.styled_line(HEADING, "WORST EPISODES");
     for Worst { episode, more } in worst {
         let at = times.short(episode.began_wall_ns);
-        let who = match process(&episode.flow, Some(16)) {
+        let who = match process(&episode.flow, Some(PROCESS)) {
             unknown if unknown == "-" => "unknown".to_owned(),
             who => who,
         };
         let style = if is_death(episode.outcome) { BAD } else { Style::new() };
-        let outcome = format!("{:<18}", outcome(episode.outcome));
+        let outcome = padded(outcome(episode.outcome), OUTCOME);
         let begin = format!("{:>6}  {at}  ", duration(episode.duration_ms));
-        let rest = format!("  {who:<16}  ");
+        let rest = format!("  {}  ", padded(&who, PROCESS));
         let room = pen.columns().saturating_sub(begin.width() + outcome.width() + rest.width());
-        let line = format!("{begin}{}{rest}{}", pen.styled(style, &outcome), flow(&episode.flow, Some(room)));
+        let flow = if room < BOTH_ENDS {
+            let remote = SocketAddr::new(episode.flow.raddr, episode.flow.rport).to_string();
+            cut_middle(&remote, room).into_owned()
+        } else {
+            flow(&episode.flow, Some(room))
+        };
+        let line = format!("{begin}{}{rest}{flow}", pen.styled(style, &outcome));
         pen.line(&line);
         pen.sentence(Style::new(), "        ", 10, &story(episode, *more));
     }
+}
+
+fn padded(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
 }
 
 fn is_death(outcome: Outcome) -> bool {

@@ -33,16 +33,16 @@ pub(super) fn title(by: By) -> &'static str {
 pub(super) fn name(group: &Group, width: usize) -> String {
     match &group.key {
         Key::Remote(address) => cut_middle(&address.to_string(), width).into_owned(),
-        Key::RemotePort(port) => format!("{port} (remote)"),
-        Key::LocalPort(port) => format!("{port} (local)"),
+        Key::RemotePort(port) => cut(&format!("{port} (remote)"), width).into_owned(),
+        Key::LocalPort(port) => cut(&format!("{port} (local)"), width).into_owned(),
         // A cgroup's end says more than its beginning.
         Key::Name(name) if name.starts_with('/') => cut_start(&visible(name), width),
         Key::Name(name) => {
             let pid = group.pid.map(|pid| format!("/{pid}")).unwrap_or_default();
             format!("{}{pid}", cut(&visible(name), width.saturating_sub(pid.width())))
         }
-        Key::Netns(number) => number.to_string(),
-        Key::Unknown => "unknown".to_owned(),
+        Key::Netns(number) => cut(&number.to_string(), width).into_owned(),
+        Key::Unknown => cut("unknown", width).into_owned(),
     }
 }
 

@@ -1,1 +1,137 @@
+//! The screen as a whole.
 
+use std::{path::PathBuf, sync::Arc};
+
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr;
+
+use super::*;
+use crate::{
+    event::{Closed, Event, Flow, FlowId, LostWhere, Recovered, Retransmit, RetransmitType, SendError, What},
+    recording::Recorded,
+    report::{
+        tally::{Limits, Tally, groups::By},
+        window::Window,
+    },
+    sink::sample_events::{self as sample, CLOCK, NOW_NS},
+};
+
+fn subject() -> Subject {
+    Subject {
+        files: vec![PathBuf::from("x.jsonl")],
+        window: Window::default(),
+        filters: Default::default(),
+        damaged_lines: 0,
+        unknown_events: 0,
+        top: None,
+        by: None,
+    }
+}
+
+fn page(columns: usize) -> Page {
+    Page { columns, colour: false, zone: TimeZone::UTC }
+}
+
+fn recorded(ms: u64, flow: Option<Flow>, what: What) -> Recorded {
+    let event = Event { mono_ns: NOW_NS + ms * 1_000_000, flow: flow.map(Arc::new), what };
+    Recorded { event, clock: CLOCK, session: 0, after_gap: false }
+}
+
+fn report(events: &[Recorded], limits: Limits) -> Report {
+    let mut tally = Tally::new(limits);
+    events.iter().for_each(|recorded| tally.observe(recorded, true));
+    tally.finish()
+}
+
+/// One of each kind of event, and what is odd.
+fn odd_events() -> Vec<Recorded> {
+    let hostile = Flow {
+        comm: Some("\u{1b}[2Jevil\nname that is long".into()),
+        cgroup: Some("/\u{202e}名前.slice/a\u{7}b".into()),
+        ..sample::ipv6_flow()
+    };
+    let failed = Retransmit { err: Some(SendError::QueueDrop), ..sample::rto() };
+    let mut events: Vec<Recorded> = sample::one_of_each()
+        .into_iter()
+        .map(|event| recorded(0, event.flow.map(|flow| (*flow).clone()), event.what))
+        .collect();
+    events.push(recorded(5, Some(hostile.clone()), sample::retransmit(failed)));
+    events.push(recorded(9, Some(hostile), What::Closed(Box::new(sample::closed()))));
+    events
+}
+
+#[test]
+fn text_by_others_does_not_talk_to_the_terminal() {
+    let report = report(&odd_events(), Limits::default());
+    for by in [None, Some(By::Process), Some(By::Cgroup)] {
+        let text = render(&report, &Subject { by, ..subject() }, &page(100));
+        let is_safe = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
+        assert!(text.chars().all(is_safe), "{text:?}");
+    }
+}
+
+#[test]
+fn what_the_recording_does_not_know_comes_first() {
+    let mut events = odd_events();
+    events.extend((1..=3).map(|id| {
+        let flow = Flow { id: FlowId(id), ..sample::unknown_owner() };
+        recorded(20, Some(flow), sample::retransmit(sample::rto()))
+    }));
+    let small = Limits { flows: 2, groups: 1, worst: 1, bins: 2 };
+    let text = render(&report(&events, small), &Subject { damaged_lines: 1, ..subject() }, &page(80));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[1..5],
+        [
+            "LOST while recording, so the numbers below are too low: ring 17",
+            "1 damaged line was skipped",
+            "1 session has no end: the tracer was killed or still runs, or the file is cut",
+            "1 connection was forgotten to bound memory; those that came again count twice",
+        ],
+        "{text}"
+    );
+    assert!(text.replace("\n  ", " ").contains("; 1 more could not be sent\n"), "{text}");
+    assert!(text.contains("FAILED"), "a column for what failed: {text}");
+    assert!(text.contains("unknown "), "owners: {text}");
+    let tells_of_lost = sample::lost(17, LostWhere::Ring);
+    let quiet = report(&[recorded(0, None, tells_of_lost.what)], Limits::default());
+    assert!(render(&quiet, &subject(), &page(80)).contains("LOST"), "also where nothing else happened");
+}
+
+fn of_story(id: u64, step: u64) -> Recorded {
+    let address = std::net::Ipv6Addr::from(u128::MAX / u128::from(id % 7 + 1));
+    let raddr = if id.is_multiple_of(2) { address.into() } else { "10.0.0.1".parse().unwrap() };
+    let comm = (!id.is_multiple_of(3))
+        .then(|| Arc::from("a process with a long name ".repeat((id % 2) as usize + 1)));
+    let flow = Flow { id: FlowId(id), raddr, comm, ..sample::ipv4_flow() };
+    let types = RetransmitType::ALL;
+    let what = match step % 5 {
+        0..3 => sample::retransmit(Retransmit {
+            ty: types[(id + step) as usize % types.len()],
+            retransmits: step as u32,
+            rto_ms: Some(100 << (step % 14)),
+            bytes: u32::MAX,
+            ..sample::rto()
+        }),
+        3 => What::Recovered(Recovered { duration_ms: 1 << (step % 33), ..sample::recovered() }),
+        _ => What::Closed(Box::new(Closed { hung_up: Some(sample::hung_up()), ..sample::closed() })),
+    };
+    recorded(step * 1_000_000 * (1 + id % 50), Some(flow), what)
+}
+
+proptest! {
+    #[test]
+    fn no_line_is_wider_than_the_page(
+        steps in proptest::collection::vec((0u64..30, 0u64..40), 1..120),
+        columns in 60usize..140,
+        by in proptest::option::of(proptest::sample::select(By::ALL.to_vec())),
+        top in proptest::option::of(1usize..10),
+    ) {
+        let events: Vec<Recorded> = steps.iter().map(|&(id, step)| of_story(id, step)).collect();
+        let report = report(&events, Limits::default());
+        let text = render(&report, &Subject { by, top, ..subject() }, &page(columns));
+        for line in text.lines() {
+            prop_assert!(line.width() <= columns, "{} columns: {line:?}", line.width());
+        }
+    }
+}

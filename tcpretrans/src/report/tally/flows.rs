@@ -1,8 +1,8 @@
 //! The flows that are being followed: their counts and the episode that they are in.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{mem, sync::Arc};
 
-use super::{counts::Counts, episode::Episode};
+use super::{Map, counts::Counts, episode::Episode};
 use crate::event::Flow;
 
 /// Which socket. The cookie alone would do within one run of one machine.
@@ -34,8 +34,8 @@ pub struct Followed {
 /// out when the younger is full.
 #[derive(Debug)]
 pub struct Flows {
-    young: HashMap<FlowKey, Followed>,
-    old: HashMap<FlowKey, Followed>,
+    young: Map<FlowKey, Followed>,
+    old: Map<FlowKey, Followed>,
     generation: usize,
     forgotten: Vec<Followed>,
 }
@@ -44,7 +44,7 @@ impl Flows {
     /// Of at most so many.
     pub fn new(most: usize) -> Flows {
         let generation = (most / 2).max(1);
-        Flows { young: HashMap::new(), old: HashMap::new(), generation, forgotten: Vec::new() }
+        Flows { young: Map::default(), old: Map::default(), generation, forgotten: Vec::new() }
     }
 
     /// The flow; others may have to make room for it ([`Flows::take_forgotten`]).

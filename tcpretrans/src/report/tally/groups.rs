@@ -1,8 +1,8 @@
 //! Sums by what flows have in common. There may be millions of remote addresses; memory stays bounded.
 
-use std::{cmp::Reverse, collections::HashMap, net::IpAddr, ops::AddAssign, sync::Arc};
+use std::{cmp::Reverse, net::IpAddr, ops::AddAssign, sync::Arc};
 
-use super::counts::Counts;
+use super::{Map, counts::Counts};
 use crate::event::Flow;
 
 /// What flows are grouped by.
@@ -130,7 +130,7 @@ impl Groups {
 pub struct Grouping {
     by: By,
     most: usize,
-    groups: HashMap<Key, (Option<u32>, Sums)>,
+    groups: Map<Key, (Option<u32>, Sums)>,
     others: Sums,
     others_folded: u64,
 }
@@ -138,7 +138,7 @@ pub struct Grouping {
 impl Grouping {
     /// Of at most so many groups.
     pub fn new(by: By, most: usize) -> Grouping {
-        Grouping { by, most, groups: HashMap::new(), others: Sums::default(), others_folded: 0 }
+        Grouping { by, most, groups: Map::default(), others: Sums::default(), others_folded: 0 }
     }
 
     /// Adds a flow.
@@ -162,7 +162,9 @@ impl Grouping {
 
     fn fold(&mut self) {
         let mut groups: Vec<_> = self.groups.drain().collect();
-        groups.sort_unstable_by_key(|(_, (_, sums))| Reverse(sums.counts.weight()));
+        groups.sort_unstable_by(|(one, (_, sums)), (other, (_, others))| {
+            others.counts.weight().cmp(&sums.counts.weight()).then_with(|| one.cmp(other))
+        });
         for (_, (_, sums)) in groups.drain(self.most / 2..) {
             self.others += sums;
             self.others_folded += 1;

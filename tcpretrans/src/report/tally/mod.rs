@@ -14,7 +14,11 @@ pub mod worst;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use crate::{
     event::{Cause, Closed, End, Flow, Recovered, Retransmit, ThresholdName, What, Who},
@@ -32,6 +36,9 @@ use spread::Spread;
 use timeline::Timeline;
 use worst::{Worst, WorstEpisodes};
 
+/// Without the usual random seed: the same recording gives the same report, whatever has to be forgotten.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
 /// How much is kept of what has no bound.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -46,9 +53,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Some 100 MB at worst.
+    /// Some 150 MB at worst, the decoder included.
     fn default() -> Limits {
-        Limits { flows: 1 << 17, groups: 1 << 14, worst: 100, bins: 240 }
+        Limits { flows: 1 << 16, groups: 1 << 14, worst: 100, bins: 240 }
     }
 }
 

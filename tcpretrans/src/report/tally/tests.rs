@@ -231,7 +231,7 @@ fn what(step: &Step) -> What {
 
 fn of_host(id: u64) -> Flow {
     let host = std::net::Ipv4Addr::from(0x0a00_0000 + (id % 5) as u32);
-    let comm = (id % 3 > 0).then(|| Arc::from(format!("app{}", id % 3)));
+    let comm = (!id.is_multiple_of(3)).then(|| Arc::from(format!("app{}", id % 3)));
     Flow { raddr: host.into(), rport: 9000 + (id % 4) as u16, comm, ..flow(id) }
 }
 

@@ -44,19 +44,19 @@ impl WorstEpisodes {
 
     /// Takes one.
     pub fn offer(&mut self, episode: Ended) {
-        // Most episodes are repaired within a round trip.
-        let full = self.kept.len() >= self.most;
-        let least = self.kept.iter().enumerate().min_by_key(|(_, worst)| badness(&worst.episode));
-        let least = least.map(|(at, worst)| (at, badness(&worst.episode) < badness(&episode)));
         if let Some(like) = self.kept.iter_mut().find(|worst| are_alike(&worst.episode, &episode)) {
             like.more += 1;
             if badness(&like.episode) < badness(&episode) {
                 like.episode = episode;
             }
-        } else if !full {
+            return;
+        }
+        if self.kept.len() < self.most {
             self.kept.push(Worst { episode, more: 0 });
-        } else if let Some((at, true)) = least {
-            self.kept[at] = Worst { episode, more: 0 };
+        } else if let Some(least) = self.kept.iter_mut().min_by_key(|worst| badness(&worst.episode))
+            && badness(&least.episode) < badness(&episode)
+        {
+            *least = Worst { episode, more: 0 };
         }
     }
 
@@ -84,7 +84,7 @@ mod tests {
             sent: 1,
             deepest: 1,
             ladder: Default::default(),
-            outcome: Outcome::Recovered(Some(duration_ms % 2 == 0)),
+            outcome: Outcome::Recovered(Some(duration_ms.is_multiple_of(2))),
         }
     }
 

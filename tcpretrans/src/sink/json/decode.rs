@@ -41,6 +41,14 @@ pub enum DecodeError {
         /// The name.
         name: String,
     },
+    /// A number that cannot be.
+    #[error("{field} cannot be {value}")]
+    Impossible {
+        /// The field that it stands in.
+        field: &'static str,
+        /// The number.
+        value: u64,
+    },
     /// A value in `kernel` that cannot be.
     #[error(transparent)]
     Kernel(#[from] BadField),
@@ -95,7 +103,7 @@ impl Decoder {
 
     /// A line as [`super::encode`] writes it, cut where it has its seams. `None`: it is none such, or something is
     /// wrong with it, which the other way finds out.
-    fn as_we_write_it(&mut self, line: &str) -> Option<Decoded> {
+    pub(super) fn as_we_write_it(&mut self, line: &str) -> Option<Decoded> {
         let pieces = cut(line)?;
         let clock = Clock { wall_minus_mono_ns: wall_minus_mono_ns(pieces.wall_ns, pieces.mono_ns) };
         let flow = match pieces.flow {
@@ -119,7 +127,7 @@ impl Decoder {
     }
 
     /// Any line, however its JSON is laid out.
-    fn as_any_json(&mut self, line: &str) -> Result<Decoded, DecodeError> {
+    pub(super) fn as_any_json(&mut self, line: &str) -> Result<Decoded, DecodeError> {
         let common: Common<'_> = serde_json::from_str(line)?;
         let clock = Clock { wall_minus_mono_ns: wall_minus_mono_ns(common.ts.wall_ns, common.mono_ns) };
         let flow = common.flow.map(meaning::flow).transpose()?.map(Arc::new);
@@ -238,6 +246,11 @@ mod tests {
     fn a_newer_schema_is_refused() {
         let line = r#"{"ts":"2026-11-22T07:03:00Z","mono_ns":5,"event":"start","schema":2,"version":"9","kernel":"9","hz":1,"command":[],"filters":{},"clock":0,"features":{}}"#;
         assert!(matches!(decode(line.as_bytes()), Err(DecodeError::NewerSchema(2))));
-        assert!(decode(line.replace("\"schema\":2", "\"schema\":1").as_bytes()).is_ok());
+        let readable = line.replace("\"schema\":2", "\"schema\":1");
+        assert!(decode(readable.as_bytes()).is_ok());
+        for hz in ["0", "4294967295"] {
+            let line = readable.replace("\"hz\":1,", &format!("\"hz\":{hz},"));
+            assert_eq!(decode(line.as_bytes()).unwrap_err().to_string(), format!("hz cannot be {hz}"));
+        }
     }
 }

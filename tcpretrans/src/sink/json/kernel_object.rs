@@ -173,6 +173,8 @@ fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
             match name {
                 "current_comm" => record.current_comm = task_bytes(value)?,
                 "owner_comm" => record.owner_comm = task_bytes(value)?,
+                "laddr" => record.laddr = value.parse::<Ipv6Addr>().ok()?.octets(),
+                "raddr" => record.raddr = value.parse::<Ipv6Addr>().ok()?.octets(),
                 _ => return None,
             }
         } else {

@@ -57,6 +57,9 @@ fn place(name: &str) -> Result<LostWhere, DecodeError> {
     named("where", &LostWhere::ALL, LostWhere::name, name)
 }
 
+/// `CONFIG_HZ` ends at 1000 but on old Alphas (1024).
+const MOST_HZ: u32 = 10_000;
+
 pub(super) fn flow(object: FlowObject<'_>) -> Result<Flow, DecodeError> {
     let id = known("id", &object.id, u64::from_str_radix(&object.id, 16).ok())?;
     Ok(Flow {
@@ -92,6 +95,9 @@ fn deadline(object: Option<&DeadlineObject<'_>>, clock: Clock) -> Result<Option<
 pub(super) fn start(line: StartLine<'_>) -> Result<What, DecodeError> {
     if line.schema > SCHEMA {
         return Err(DecodeError::NewerSchema(line.schema));
+    }
+    if line.hz == 0 || line.hz > MOST_HZ {
+        return Err(DecodeError::Impossible { field: "hz", value: line.hz.into() });
     }
     Ok(What::Start(Box::new(Start {
         version: line.version.into_owned(),

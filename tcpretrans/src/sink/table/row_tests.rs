@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::{
-    event::{Closed, Deadline, Flow, InBackoff, RetransmitType, SendError},
+    event::{Closed, Deadline, Flow, InBackoff, Lost, LostWhere, RetransmitType, SendError, Unseen},
     sink::sample_events as sample,
 };
 
@@ -163,6 +163,23 @@ fn the_end_in_one_line() {
         row(&event, &at(100), &sample::CLOCK).unwrap(),
         "15:04:07.123 end        3 retransmissions in 30s, 1 recovered, 1 closed, 17 records lost"
     );
+}
+
+#[test]
+fn what_nobody_saw_is_told_with_whose_it_was() {
+    let shown = |segs, maybe_failed| {
+        let unseen = Some(Unseen { segs, maybe_failed });
+        let lost = Lost { records: 2, place: LostWhere::Unseen, unseen };
+        row(&sample::event(sample::ipv4_flow(), What::Lost(lost)), &at(160), &sample::CLOCK).unwrap()
+    };
+    let told = shown(3, false);
+    assert!(told.contains(":9000"), "{told}");
+    assert!(told.ends_with("3 segments sent unseen: only the socket's own count tells"), "{told}");
+    assert!(
+        shown(1, true)
+            .ends_with("1 segment sent or failed locally unseen: only the socket's own count tells")
+    );
+    assert!(shown(0, false).ends_with("2 timeouts unseen: only the socket's own count tells"));
 }
 
 #[test]

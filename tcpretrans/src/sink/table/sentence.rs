@@ -178,7 +178,10 @@ fn of_unseen(lost: Lost) -> String {
     let unseen = lost.unseen.unwrap_or(Unseen { segs: 0, maybe_failed: false });
     let what = if unseen.maybe_failed { "sent or failed locally" } else { "sent" };
     match unseen.segs {
-        0 => format!("{} unseen", counted(lost.records, "timeout", "timeouts")),
+        0 => format!(
+            "{} unseen: only the socket's own count tells",
+            counted(lost.records, "timeout", "timeouts")
+        ),
         segs => format!(
             "{} {what} unseen: only the socket's own count tells",
             counted(segs, "segment", "segments")

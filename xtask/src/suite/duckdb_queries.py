@@ -1,6 +1,6 @@
 """Runs the queries of docs/duckdb.md on a recording and compares what comes out with what the page shows.
 
-usage: duckdb.py PAGE RECORDING [--write]
+usage: duckdb_queries.py PAGE RECORDING [--write]
 """
 
 import difflib
@@ -10,10 +10,7 @@ import shutil
 import sys
 import tempfile
 
-# This file is called duckdb, too: without its own directory on the path, the package is found.
-sys.path.pop(0)
-
-import duckdb  # noqa: E402
+import duckdb
 
 # A block of SQL, and the output that the page shows for it, if it shows any.
 BLOCK = re.compile(r"```sql\n(?P<query>.*?)```\n(?:\n```text\n(?P<shown>.*?)```\n)?", re.DOTALL)
@@ -65,12 +62,13 @@ def main():
     if write:
         with open(page, "w", encoding="utf-8") as file:
             file.write(renewed)
+        return
     for failure in failed:
         print(f"docs/duckdb.md is wrong:\n{failure}\n", file=sys.stderr)
     print(f"DuckDB {duckdb.__version__}: {run} statements run, {compared} outputs compared")
     if compared < 5:
         sys.exit("the page shows fewer than five queries with their output")
-    sys.exit(1 if failed and not write else 0)
+    sys.exit(1 if failed else 0)
 
 
 main()

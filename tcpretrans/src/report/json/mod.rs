@@ -1,8 +1,13 @@
-//! The report for machines: one JSON object, described in `docs/recordings.md`. Only ever add to it.
+//! The report for machines: one JSON object, described in `docs/recordings.md`.
+
+mod schema;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use schema::{
+    Document, Ending, Episode, Events, Forecast, Forecasts, Gap, Group, Grouped, HangUps, Others, Quantiles,
+    Recording, SCHEMA, Sum, Timeline, Timeouts,
+};
 
 use super::{
     Subject,
@@ -24,206 +29,12 @@ use crate::{
 /// How many are named unless the user says otherwise.
 const TOP: usize = 20;
 
-/// The version of this form.
-const SCHEMA: u32 = 1;
-
 fn ms(ns: u64) -> u64 {
     ns / 1_000_000
 }
 
 fn time(wall_ns: i64) -> Timestamp {
     Timestamp { wall_ns }
-}
-
-#[derive(Serialize)]
-struct Document {
-    schema: u32,
-    version: &'static str,
-    files: Vec<String>,
-    filters: BTreeMap<String, String>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-    recording: Recording,
-    events: Events,
-    segs: BTreeMap<&'static str, u64>,
-    bytes: BTreeMap<&'static str, u64>,
-    failed: BTreeMap<&'static str, u64>,
-    failed_segs: BTreeMap<&'static str, u64>,
-    errors: BTreeMap<String, u64>,
-    timeouts: Timeouts,
-    lost: BTreeMap<&'static str, u64>,
-    unseen_segs: u64,
-    endings: Vec<Ending>,
-    flows: u64,
-    retransmitting_flows: u64,
-    flows_forgotten: u64,
-    #[serde(flatten)]
-    sums: Sum,
-    undelivered_bytes: u64,
-    deadline_thresholds: u64,
-    open_episodes: u64,
-    recovery_ms: Quantiles,
-    rto_ms: Quantiles,
-    deepest_backoff: Quantiles,
-    timeline: Timeline,
-    worst_episodes: Vec<Episode>,
-    forecasts: Forecasts,
-    hang_ups: HangUps,
-    by: BTreeMap<&'static str, Grouped>,
-}
-
-#[derive(Serialize)]
-struct Recording {
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    sessions: u64,
-    recorded_ms: u64,
-    gaps: u64,
-    longest_gap: Option<Gap>,
-    sessions_without_end: u64,
-    overlapping_sessions: u64,
-    damaged_lines: u64,
-    unknown_events: u64,
-    flows_left: u64,
-    kernels: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Gap {
-    from: Timestamp,
-    duration_ms: u64,
-}
-
-/// As in `end`.
-#[derive(Serialize)]
-struct Events {
-    retransmit: BTreeMap<&'static str, u64>,
-    threshold: u64,
-    recovered: u64,
-    closed: BTreeMap<&'static str, u64>,
-}
-
-/// As in `end`.
-#[derive(Serialize)]
-struct Timeouts {
-    retransmitted: u64,
-    synack: u64,
-    gave_up: u64,
-}
-
-#[derive(Serialize)]
-struct Ending {
-    cause: &'static str,
-    who: Option<&'static str>,
-    count: u64,
-}
-
-#[derive(Serialize)]
-struct Sum {
-    retransmissions: u64,
-    failed_retransmissions: u64,
-    retransmissions_by_timeout: u64,
-    retransmitted_segs: u64,
-    retransmitted_bytes: u64,
-    recovered: u64,
-    spurious: u64,
-    spurious_unknown: u64,
-    closed: u64,
-    deaths: u64,
-    hung_up: u64,
-    worst_episode_ms: u64,
-}
-
-#[derive(Serialize)]
-struct Quantiles {
-    count: u64,
-    min: Option<u64>,
-    p50: Option<u64>,
-    p90: Option<u64>,
-    p99: Option<u64>,
-    max: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct Timeline {
-    begin: Option<Timestamp>,
-    bin_ms: u64,
-    retransmissions: Vec<u64>,
-}
-
-#[derive(Serialize)]
-struct Episode {
-    began: Timestamp,
-    duration_ms: u64,
-    raddr: std::net::IpAddr,
-    rport: u16,
-    lport: u16,
-    flow_id: String,
-    pid: Option<u32>,
-    comm: Option<String>,
-    cgroup: Option<String>,
-    retransmissions: u64,
-    deepest_backoff: u32,
-    rtos_ms: Vec<u64>,
-    rtos_left_out: u32,
-    waiting_rto_ms: Option<u64>,
-    outcome: &'static str,
-    cause: Option<&'static str>,
-    knob: Option<&'static str>,
-    spurious: Option<bool>,
-    more_like_it: u64,
-}
-
-#[derive(Serialize)]
-struct Forecasts {
-    foretold: u64,
-    not_foretold: u64,
-    first: Forecast,
-    first_within_window: u64,
-    first_lead_ms: Quantiles,
-    last: Forecast,
-}
-
-#[derive(Serialize)]
-struct Forecast {
-    off_us: Quantiles,
-    earliest_us: Option<i64>,
-    latest_us: Option<i64>,
-}
-
-#[derive(Serialize)]
-struct HangUps {
-    local: u64,
-    peer: u64,
-    connecting: u64,
-    before_first_retransmission: u64,
-    killed: u64,
-    patience_ms: Quantiles,
-}
-
-#[derive(Serialize)]
-struct Grouped {
-    groups: Vec<Group>,
-    others: Others,
-}
-
-#[derive(Serialize)]
-struct Group {
-    #[serde(flatten)]
-    key: BTreeMap<&'static str, serde_json::Value>,
-    flows: u64,
-    retransmitting_flows: u64,
-    #[serde(flatten)]
-    sums: Sum,
-}
-
-#[derive(Serialize)]
-struct Others {
-    groups: u64,
-    flows: u64,
-    retransmitting_flows: u64,
-    #[serde(flatten)]
-    sums: Sum,
 }
 
 /// One line.

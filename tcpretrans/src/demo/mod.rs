@@ -1,0 +1,112 @@
+//! `tcpretrans demo`: a recorded incident, for those who want to see before they trace. Needs no privileges.
+//!
+//! `cargo xtask record-demo` has played it in a lab of network namespaces and recorded it with this tool.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use anyhow::anyhow;
+
+use crate::{
+    cli::{args::Format, config::OutputConfig, demo_args::DemoConfig, replay_args::ReplayConfig},
+    recording::{Detail, Reader},
+    replay::{self, pace::Pace},
+};
+
+const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");
+/// Far more than it is: an upper bound for what is unpacked.
+const MOST_BYTES: usize = 4 << 20;
+
+const BEFORE: &str = "\
+A recorded incident on one host, some 15 seconds of it: a backup copes with a lossy path. Then the servers vanish:
+search lives through it, checkout does not, billing does not wait to see, and mailer calls a host that is not there.
+";
+
+const AFTER: &str = "\
+That was a recording. What this machine retransmits, live: sudo tcpretrans
+Can it trace? tcpretrans doctor. To keep a log and look at it later: sudo tcpretrans -o FILE, tcpretrans replay FILE.
+";
+
+/// The recording, as its log was.
+///
+/// # Errors
+/// If the program is damaged.
+pub fn recording() -> anyhow::Result<Vec<u8>> {
+    miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(INCIDENT, MOST_BYTES)
+        .map_err(|error| anyhow!("the recording in this program is damaged: {error}"))
+}
+
+/// Shows it.
+///
+/// # Errors
+/// If standard output cannot be written to.
+pub fn run(config: &DemoConfig) -> anyhow::Result<ExitCode> {
+    let reader = Reader::of_memory("the demo", recording()?, Detail::Whole)?;
+    let replay = ReplayConfig {
+        files: Vec::new(),
+        filter: Default::default(),
+        output: OutputConfig { stdout: Some(config.format), log: None, summary: false, warn_at_percent: 50 },
+        warn_at_percent: None,
+        all_closes: false,
+        count: None,
+    };
+    let told = config.format == Format::Table;
+    if told {
+        say(BEFORE);
+    }
+    let code = replay::play(reader, &replay, config.speed.map(Pace::new))?;
+    if told {
+        say(AFTER);
+    }
+    Ok(code)
+}
+
+/// For people, who read standard error as they read the table; programs get nothing but the events.
+fn say(text: &str) {
+    // Nobody may be reading standard error.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::event::{Cause, HungUpSide, RetransmitType, ThresholdName, What};
+
+    #[test]
+    fn the_story_is_in_it_and_nothing_of_the_machine_it_was_made_on() {
+        let reader = Reader::of_memory("the demo", recording().expect("unpacks"), Detail::Whole);
+        let mut reader = reader.expect("a recording");
+        let mut types = BTreeSet::new();
+        let mut causes = BTreeSet::new();
+        let (mut recovered, mut warned, mut hung_up) = (0, 0, 0);
+        for recorded in &mut reader {
+            let event = recorded.expect("readable").event;
+            match event.what {
+                What::Start(start) => assert!(start.command.iter().all(|word| !word.contains('/'))),
+                What::Retransmit(retransmit) => {
+                    types.insert(retransmit.ty);
+                }
+                What::Recovered(_) => recovered += 1,
+                What::Threshold(threshold) => warned += u32::from(threshold.name == ThresholdName::Deadline),
+                What::Closed(closed) => {
+                    hung_up += u32::from(closed.hung_up.is_some_and(|it| it.side == HungUpSide::Local));
+                    causes.insert(closed.cause);
+                }
+                _ => {}
+            }
+        }
+        assert_eq!((reader.damage().count(), reader.damage().notes()), (0, &[][..]));
+        for ty in [RetransmitType::Fast, RetransmitType::Tlp, RetransmitType::Rto, RetransmitType::Syn] {
+            assert!(types.contains(&ty), "{types:?}");
+        }
+        for cause in [Cause::RetransmitTimeout, Cause::OrphanTimeout, Cause::ConnectTimeout] {
+            assert!(causes.contains(&cause), "{causes:?}");
+        }
+        assert!(recovered >= 2 && warned >= 2 && hung_up >= 1, "{recovered} {warned} {hung_up}");
+        assert!(INCIDENT.len() < 60_000, "every binary carries it");
+    }
+}
