@@ -113,7 +113,7 @@ fn an_icmp_error_that_reverts_the_backoff() {
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
     let cookie = connection.client.cookie().unwrap();
     // Silence, but for one packet that is answered with an error: the third retransmission.
-    let third = Packets::all().family(Family::V4).nth(3);
+    let third = Packets::all().family(Family::V4).at_least(60).nth(3);
     let answered = lab.right.on_arrival(&third, Fate::HostUnreachable).unwrap();
     let _ = lab.right.unreachable().unwrap();
     (&connection.client).write_all(b"is anybody there?").unwrap();
