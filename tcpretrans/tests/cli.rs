@@ -114,6 +114,9 @@ fn the_manual_page_is_roff_and_has_every_option() {
         "\\-\\-rotate\\-size",
         "\\-\\-netns",
         "tcpretrans doctor",
+        "\\-\\-since TIME",
+        "\\-\\-detect\\-within TIME",
+        "too: filters, output.",
         "EXIT STATUS",
         "EXAMPLES",
     ] {
