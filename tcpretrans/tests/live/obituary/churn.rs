@@ -84,6 +84,7 @@ struct Told {
 }
 
 /// Reads the output to its end: closes by cause, and the last line.
+/// Each cause's first event is shown: of an unexpected one that is what a reader needs.
 fn listen(stdout: impl Read, told: &Told) -> (BTreeMap<String, u64>, Value) {
     let mut causes = BTreeMap::new();
     let mut last = String::new();
@@ -92,7 +93,11 @@ fn listen(stdout: impl Read, told: &Told) -> (BTreeMap<String, u64>, Value) {
         if line.contains(r#""event":"closed""#) {
             let at = line.find(r#""cause":""#).unwrap() + r#""cause":""#.len();
             let cause = line[at..].split('"').next().unwrap();
-            *causes.entry(cause.to_owned()).or_default() += 1;
+            let count = causes.entry(cause.to_owned()).or_insert(0);
+            if *count == 0 {
+                println!("{line}");
+            }
+            *count += 1;
             told.closed.fetch_add(1, Ordering::Relaxed);
         }
         last = line;
