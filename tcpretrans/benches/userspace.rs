@@ -222,7 +222,7 @@ fn correlate(bytes: &[u8], mut take: impl FnMut(&mut Vec<Event>)) {
     for batch in bytes.chunks(BATCH * Record::SIZE) {
         for raw in batch.chunks_exact(Record::SIZE) {
             let (kind, record) = Record::decode(raw).expect("a record");
-            let owner = owners.of(&record, || {});
+            let owner = owners.of(&record);
             correlator.observe(kind, &record, &owner, &mut events);
         }
         take(&mut events);

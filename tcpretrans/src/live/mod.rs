@@ -1,9 +1,9 @@
 //! Live tracing: load, attach, and loop until told to stop.
 
 pub mod clock;
-mod incoming;
 pub mod losses;
 pub mod priority;
+pub mod reader;
 pub mod seed;
 pub mod session;
 
@@ -18,7 +18,6 @@ use aya::maps::{MapData, RingBuf};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -39,6 +38,7 @@ use crate::{
         outputs::{self, Go, Outputs},
     },
 };
+use reader::Reader;
 use session::Session;
 
 /// How long the tracer's own record may take to come back.
@@ -71,12 +71,15 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     runtime.block_on(trace(config, features, programs, ring))
 }
 
-/// Reading the kernel's types took some 15 MiB for a moment; the allocator would keep them.
+/// What is large and needed for a moment goes back to the system afterwards: the kernel's types that were read (some
+/// 15 MiB), and later the records that wait in a storm. glibc would keep them.
 fn give_memory_back() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: has no preconditions.
+    // SAFETY: neither has preconditions.
     unsafe {
         libc::malloc_trim(0);
+        // Given once, it stays: else it would grow with the first large block that is freed (mallopt(3)).
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 256 << 10);
     }
 }
 
@@ -126,15 +129,10 @@ async fn trace(
         Outputs::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     let mut events =
         vec![Event { mono_ns: clock::mono_ns(), flow: None, what: What::Start(Box::new(start)) }];
-    for (kind, record) in &calibration.records {
-        session.take_record(*kind, record, &mut events);
-    }
+    session.take_batch(&calibration.records, &mut events);
     let mut go = output.write(&mut events, &clock);
 
-    // SAFETY: the ring owns its descriptor, which stays open and the same until the ring is dropped.
-    let mut ring = unsafe { AsyncFd::register(ring) }.context("cannot wait for the ring")?;
-    let mut tick = interval(Duration::from_millis(clock::DRAIN_PERIOD_MS));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reader = Reader::start(ring)?;
     let mut next_loss_check = Instant::now();
     if let Some(path) = &config.ready_file {
         std::fs::write(path, b"ready\n")
@@ -150,21 +148,17 @@ async fn trace(
             _ = terminate.recv() => break,
             () = hangup.received() => break,
             () = until(stop_at) => break,
-            _ = tick.tick() => {}
-            // The ring passed its mark. Readiness is cleared before draining: a later wake-up sets it again.
-            guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
+            () = reader.news() => {}
         }
         clock = wall_clock();
-        // Before the ring is drained: what is older has then been taken for sure.
-        let now_ns = clock::mono_ns();
-        loop {
-            let more = session.drain(ring.get_mut(), &mut events);
-            go = output.write(&mut events, &clock);
-            if !more || go == Go::Enough {
-                break;
+        let arrived = reader.take()?;
+        for batch in arrived.batches {
+            session.take_batch(&batch, &mut events);
+            if go == Go::On {
+                go = output.write(&mut events, &clock);
             }
         }
-        session.advance(now_ns, &mut events);
+        session.advance(arrived.complete_ns, &mut events);
         if Instant::now() >= next_loss_check {
             session.check_losses(clock::mono_ns(), &mut events)?;
             next_loss_check = Instant::now() + LOSS_PERIOD;
@@ -179,7 +173,9 @@ async fn trace(
     // Detached first, so that the accounts are final; then whatever is still on its way.
     session.programs_mut().detach()?;
     tokio::time::sleep(Duration::from_millis(5)).await;
-    while session.drain(ring.get_mut(), &mut events) {
+    let rest = reader.finish()?;
+    for batch in rest.batches {
+        session.take_batch(&batch, &mut events);
         output.write(&mut events, &clock);
     }
     // One time for all that is told last: a replay has it from `end`.
@@ -188,7 +184,7 @@ async fn trace(
     session.check_losses(end_ns, &mut events)?;
     output.write(&mut events, &clock);
     let mut accounts = End::default();
-    session.close_accounts(&mut accounts)?;
+    session.close_accounts(rest.malformed, &mut accounts)?;
     let duration_ms = started.elapsed().as_millis() as u64;
     let end = |totals: sink::Totals| {
         let mut end = totals.into_end(duration_ms);

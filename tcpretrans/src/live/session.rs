@@ -1,18 +1,14 @@
-//! A trace in progress: ring buffer -> decode -> owner -> correlation.
+//! A trace in progress: record -> owner -> correlation.
 
-use aya::maps::{MapData, RingBuf};
 use tcpretrans_ebpf::{Kind, Record};
 
-use super::{clock, incoming::Incoming, losses::Losses};
+use super::{clock, losses::Losses};
 use crate::{
     event::{End, Event, What, run::Account},
     flow::Correlator,
-    kernel::programs::{AttachError, Programs},
+    kernel::programs::{AttachError, KindCounts, Programs},
     owner::Owners,
 };
-
-/// Records taken in one go, so that the output is written and signals are heard under a storm, too.
-const BATCH: usize = 2048;
 
 /// The live source and everything up to the events.
 #[derive(Debug)]
@@ -21,37 +17,29 @@ pub struct Session {
     correlator: Correlator,
     owners: Owners,
     losses: Losses,
-    incoming: Incoming,
+    /// Records by kind.
+    received: KindCounts,
 }
 
 impl Session {
     /// Begins with programs that are attached.
     pub fn new(programs: Programs, correlator: Correlator, owners: Owners) -> Session {
-        Session { programs, correlator, owners, losses: Losses::default(), incoming: Incoming::default() }
+        Session { programs, correlator, owners, losses: Losses::default(), received: KindCounts::default() }
     }
 
-    /// Takes one record that the ring gave before the trace began in earnest.
-    pub fn take_record(&mut self, kind: Kind, record: &Record, events: &mut Vec<Event>) {
-        self.incoming.received[kind as usize] += 1;
-        let owner = self.owners.of(record, || {});
-        self.correlator.observe(kind, record, &owner, events);
-    }
-
-    /// Takes what the ring has, up to a batch. Returns whether more may be waiting.
-    pub fn drain(&mut self, ring: &mut RingBuf<MapData>, events: &mut Vec<Event>) -> bool {
-        for _ in 0..BATCH {
-            let Some((kind, record)) = self.incoming.next(ring) else { return false };
-            // While an owner is looked for, the ring goes on filling.
-            let owner = self.owners.of(&record, || self.incoming.set_aside(ring));
-            self.correlator.observe(kind, &record, &owner, events);
+    /// Takes some records.
+    pub fn take_batch(&mut self, batch: &[(Kind, Record)], events: &mut Vec<Event>) {
+        for (kind, record) in batch {
+            self.received[*kind as usize] += 1;
+            let owner = self.owners.of(record);
+            self.correlator.observe(*kind, record, &owner, events);
         }
-        true
     }
 
-    /// Lets time pass for the flows. `now_ns`: when the ring began to be drained.
-    pub fn advance(&mut self, now_ns: u64, events: &mut Vec<Event>) {
+    /// Lets time pass for the flows. `complete_ns`: every record that is older was taken.
+    pub fn advance(&mut self, complete_ns: u64, events: &mut Vec<Event>) {
         // Records may be on their way: only what is surely older than all of them is over.
-        self.correlator.advance(now_ns.saturating_sub(clock::DRAIN_PERIOD_NS), events);
+        self.correlator.advance(complete_ns.saturating_sub(clock::DRAIN_PERIOD_NS), events);
     }
 
     /// Asks for losses since the last call.
@@ -81,22 +69,23 @@ impl Session {
     }
 
     /// What became of the records, the tracer's own calibration apart: in `end`, once nothing more will come.
+    /// `malformed`: what came out of the ring and was no record.
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn close_accounts(&self, end: &mut End) -> Result<(), AttachError> {
+    pub fn close_accounts(&self, malformed: u64, end: &mut End) -> Result<(), AttachError> {
         let (sent, lost) = (self.programs.sent()?, self.programs.lost()?);
         end.records = Kind::ALL
             .into_iter()
             .filter(|&kind| kind != Kind::Calibrate)
             .map(|kind| {
                 let at = kind as usize;
-                (kind, Account { sent: sent[at], received: self.incoming.received[at], ring: lost[at] })
+                (kind, Account { sent: sent[at], received: self.received[at], ring: lost[at] })
             })
             .collect();
         end.records_sent = end.records.iter().map(|(_, account)| account.sent).sum();
         end.records_received =
-            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + self.incoming.malformed;
+            end.records.iter().map(|(_, account)| account.received).sum::<u64>() + malformed;
         end.flows_left = self.correlator.flows() as u64;
         Ok(())
     }

@@ -7,7 +7,6 @@ pub mod holders;
 use std::{
     collections::HashMap,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -47,14 +46,14 @@ impl Owners {
     }
 
     /// The owner of a record's socket, as far as it can be known now. That may take a search through /proc: a tenth of a
-    /// second where processes hold very many files. Until it is over, `meanwhile` is called every millisecond.
-    pub fn of(&mut self, record: &Record, meanwhile: impl FnMut()) -> Owner {
+    /// second where processes hold very many files.
+    pub fn of(&mut self, record: &Record) -> Owner {
         let cgroup = self.cgroups.path(record.cgroup_id);
         if record.owner_tgid != 0 {
             let comm = self.name(record.owner_comm);
             return Owner { pid: Some(record.owner_tgid), comm, cgroup };
         }
-        match self.holder(record.inode, meanwhile) {
+        match self.holder(record.inode) {
             Some(Holder { pid, comm }) => Owner { pid: Some(pid), comm, cgroup },
             None => Owner { pid: None, comm: None, cgroup },
         }
@@ -74,7 +73,7 @@ impl Owners {
         Some(name.clone())
     }
 
-    fn holder(&mut self, inode: u64, meanwhile: impl FnMut()) -> Option<Holder> {
+    fn holder(&mut self, inode: u64) -> Option<Holder> {
         // 0: orphaned, or not accepted yet. Nobody holds it.
         if inode == 0 {
             return None;
@@ -86,7 +85,7 @@ impl Owners {
         if self.not_found.get(&inode).is_some_and(|&until| now < until) || now < self.next_search {
             return None;
         }
-        self.holders = search(meanwhile);
+        self.holders = Holders::search();
         let took = now.elapsed();
         self.next_search = now + LEAST_PAUSE.max(took * SHARE);
         let found = self.holders.get(inode);
@@ -96,15 +95,4 @@ impl Owners {
         }
         found
     }
-}
-
-/// Searches on a thread of its own.
-fn search(mut meanwhile: impl FnMut()) -> Holders {
-    let search = thread::spawn(Holders::search);
-    while !search.is_finished() {
-        meanwhile();
-        thread::sleep(Duration::from_millis(1));
-    }
-    // A search does not panic; if it did, nobody would be found.
-    search.join().unwrap_or_default()
 }

@@ -97,7 +97,9 @@ fn listen(stdout: impl Read, told: &Told) -> (BTreeMap<String, u64>, Value) {
             if *count == 0 {
                 println!("{line}");
             }
-            *count += 1;
+            // In a machine that stands still for a second, a timer fires for a connection that nothing is wrong with.
+            let troubled = xtask::lab::slowness() > 1 && !line.contains(r#""retransmissions":0,"#);
+            *count += u64::from(!troubled);
             told.closed.fetch_add(1, Ordering::Relaxed);
         }
         last = line;
