@@ -165,7 +165,14 @@ fn the_reordering_timer_of_rack_is_told_as_such() {
         if let Some(event) = timed_out(&tracer) {
             break event;
         }
-        assert!(start.elapsed() < patience(), "the timer never was first");
+        let told = || {
+            tracer
+                .events()
+                .iter()
+                .map(|event| format!("{} {}", event["event"], event["type"]))
+                .collect::<Vec<_>>()
+        };
+        assert!(start.elapsed() < patience(), "the timer never was first: {:?}", told());
     };
     assert_eq!((&event["certain"], number(&event, "retransmits")), (&true.into(), 0), "{event}");
     assert_eq!(event["next_rto_ms"], Value::Null, "it backs nothing off: {event}");

@@ -66,6 +66,9 @@ pub struct Args {
     /// Only live tests whose names contain FILTER; may be repeated
     #[arg(long = "test", value_name = "FILTER")]
     pub tests: Vec<String>,
+    /// Only the live tests in which kernels differ, as `cargo xtask test` does
+    #[arg(long, conflicts_with = "tests")]
+    pub differing: bool,
     /// How many tests run at once in a guest
     #[arg(long, value_name = "N", default_value_t = THREADS, value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: u16,
@@ -146,6 +149,7 @@ impl Job {
     fn of(args: &Args) -> Job {
         match &args.run {
             Some(command) => Job::Shell(command.clone()),
+            None if args.differing => Job::where_kernels_differ(),
             None => Job::Tests { filters: args.tests.clone(), threads: args.threads },
         }
     }
