@@ -37,7 +37,9 @@ static OBJECT: &[u8] = include_bytes_aligned!("../../bpf/tcpretrans-bpfel.o");
 #[cfg(target_endian = "big")]
 compile_error!("the committed BPF object is little-endian; no big-endian machine was ever tried");
 #[cfg(not(target_pointer_width = "64"))]
-compile_error!("BPF programs read the kernel's pointers and longs as 64-bit; no 32-bit machine was ever tried");
+compile_error!(
+    "BPF programs read the kernel's pointers and longs as 64-bit; no 32-bit machine was ever tried"
+);
 
 /// The program that looks at the sockets that were there before the trace.
 const SEED: &str = "tcp_seed";

@@ -7,7 +7,7 @@
 use std::{env, sync::LazyLock};
 
 use tcpretrans::kernel::{btf::Btf, features::Features};
-use xtask::lab::Lab;
+use xtask::lab::{Lab, slowness};
 
 use crate::attempts::{LIMIT, MINE};
 
@@ -55,6 +55,20 @@ pub const LINEAR_SYNS: Limit = Limit {
     name: "tcp_syn_linear_timeouts",
     meaning: "SYNs back off from the first one on: there is no linear phase to forecast",
     applies: || !FEATURES.has_field("tcp_syn_linear_timeouts"),
+};
+
+/// The setting of a whole namespace.
+pub const RTO_MIN_SYSCTL: Limit = Limit {
+    name: "tcp_rto_min_us",
+    meaning: "RTO_MIN cannot be set for a namespace, only by routes",
+    applies: || Lab::new().unwrap().left.read_sysctl("net.ipv4.tcp_rto_min_us").is_err(),
+};
+
+/// Experiments with RTOs of a twentieth of a second.
+pub const STEADY_TIME: Limit = Limit {
+    name: "steady time",
+    meaning: "an emulated machine stands still for longer than the RTOs of 50 ms that the experiment is about",
+    applies: || slowness() > 1,
 };
 
 impl Limit {

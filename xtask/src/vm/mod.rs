@@ -1,8 +1,8 @@
 //! `cargo xtask vm-test`: the live tests on other kernels, each in a virtual machine of its own.
 //!
-//! [`kernels`] says which there are; [`packages`] gets them from Debian; [`modules`] picks what the lab needs of their
-//! modules; [`userland`] is what runs around the tests; [`initramfs`] packs it all ([`cpio`]); [`boot`] runs QEMU and
-//! watches it; [`report`] reads what the guest said; [`table`] shows it, kernel by test.
+//! `kernels` says which there are; `packages` gets them from Debian; `modules` picks what the lab needs of their
+//! modules; `userland` is what runs around the tests; `initramfs` packs it all (`cpio`); `boot` runs QEMU and
+//! watches it; `report` reads what the guest said; `table` shows it, kernel by test.
 //!
 //! "Could not be run" is never "failed": see [`Verdict`].
 
