@@ -141,6 +141,9 @@ fn the_reordering_timer_of_rack_is_told_as_such() {
     let lab = Lab::new().unwrap();
     lab.one_segment_a_packet().unwrap();
     let tracer = Tracer::start(&["--netns", &netns(&lab.left)]);
+    // The window for reordering is a quarter of the shortest round trip that was seen: overtaking packets shall not make
+    // it shorter than a slow machine's bursts.
+    lab.right.impair(Path::slow(ONE_WAY)).unwrap();
     let mut connection = lab.connect(Family::V4, 0).unwrap();
     connection.warm_up().unwrap();
     // First the kernel learns that packets overtake each other here: from then on it grants late ones some time.
