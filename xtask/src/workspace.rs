@@ -27,6 +27,13 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// This program, to start it again. Not by its name: cargo puts another file there when it builds this package with other
+/// features, as it does in a test run.
+pub fn this_program() -> PathBuf {
+    // As a number, for others (sudo) have another `self`.
+    format!("/proc/{}/exe", std::process::id()).into()
+}
+
 /// The cargo that runs this, or the one that `PATH` finds.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

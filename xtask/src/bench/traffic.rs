@@ -1,7 +1,6 @@
 //! What is traced: bulk transfers under loss, connections that come and go, SYNs that nobody answers.
 
 use std::{
-    env,
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -18,6 +17,7 @@ use crate::lab::{
     socket::{start_connect, unconnected},
     trouble::Fate,
 };
+use crate::workspace;
 
 /// Transfers from left to right over `connections` connections, with one segment in `1 / loss` lost.
 pub(super) fn transfers_under_loss(lab: &Lab, connections: usize, loss: f64, span: Duration) -> Result<()> {
@@ -127,7 +127,7 @@ const OPEN: &str = "open";
 /// Opens so many of them, from the left.
 pub(super) fn unanswered(lab: &Lab, count: usize) -> Result<Unanswered> {
     lab.left.sysctl("net.ipv4.ip_local_port_range", "1024 65000")?;
-    let this = env::current_exe().context("where is this program?")?;
+    let this = workspace::this_program();
     let mut all = Unanswered { holders: Vec::new() };
     let mut left = count;
     while left > 0 {

@@ -4,7 +4,7 @@ mod duckdb;
 mod live;
 mod steps;
 
-use std::{env, process::Command};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 
@@ -98,7 +98,7 @@ fn bench_smoke() -> Result<Outcome> {
         // Built as oneself, so that root owns nothing in the target directory.
         let tracer = tracer_run::build()?;
         let mut command = Command::new(sudo);
-        command.arg("--").arg(env::current_exe()?).args(["bench", "--smoke", "--tracer"]).arg(&tracer);
+        command.arg("--").arg(workspace::this_program()).args(["bench", "--smoke", "--tracer"]).arg(&tracer);
         workspace::run(command.args(bench::groups(true)))?;
         own.names = bench::groups(false).map(str::to_owned).collect();
         own.tracer = Some(tracer);
