@@ -12,6 +12,7 @@ pub struct Damage {
     first: Vec<String>,
     unknown_events: u64,
     notes: Vec<String>,
+    more_notes: u64,
 }
 
 impl Damage {
@@ -63,6 +64,14 @@ impl Damage {
         for note in &self.notes {
             writeln!(out, "tcpretrans: {note}")?;
         }
+        if self.more_notes > 0 {
+            writeln!(
+                out,
+                "tcpretrans: and {} more such {}",
+                self.more_notes,
+                plural(self.more_notes, "remark")
+            )?;
+        }
         Ok(())
     }
 
@@ -78,8 +87,10 @@ impl Damage {
     }
 
     pub(super) fn note(&mut self, note: String) {
-        if self.notes.len() < TOLD && !self.notes.contains(&note) {
-            self.notes.push(note);
+        match self.notes.contains(&note) {
+            true => {}
+            false if self.notes.len() < TOLD => self.notes.push(note),
+            false => self.more_notes += 1,
         }
     }
 }
@@ -99,22 +110,24 @@ mod tests {
             damage.line("x.jsonl", number, "cut short");
         }
         damage.unknown_event();
-        damage.note("it has no end".to_owned());
-        damage.note("it has no end".to_owned());
+        for number in [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
+            damage.note(format!("remark {number}"));
+        }
         let mut told = Vec::new();
         damage.tell(&mut told).unwrap();
         let told = String::from_utf8(told).unwrap();
         let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 13, "{told}");
+        assert_eq!(lines.len(), 23, "{told}");
         assert_eq!(lines[0], "tcpretrans: x.jsonl:1: cut short");
         assert_eq!(
-            lines[10..],
+            lines[10..13],
             [
                 "tcpretrans: and 2 more damaged lines",
                 "tcpretrans: 1 line of a newer tcpretrans skipped: this one does not know such events",
-                "tcpretrans: it has no end",
+                "tcpretrans: remark 1",
             ]
         );
+        assert_eq!(lines[22], "tcpretrans: and 2 more such remarks");
         assert!(damage.is_any());
     }
 }

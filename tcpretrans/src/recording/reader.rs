@@ -282,6 +282,8 @@ impl Reader {
                 "{}:{} goes back in time within one recording: was something put together twice?",
                 file.name, file.number
             ));
+            // Once for each leap: what follows goes on from there.
+            self.latest_mono_ns = event.mono_ns;
         }
         self.latest_ns = self.latest_ns.max(wall_ns);
         if !is_start {
