@@ -3,7 +3,8 @@
 //! Where the kernel runs no program ([`xtask::lab::witness`]), ftrace still sees what happens: a failed test is tried again if,
 //! and only if, something of TCP happened there meanwhile.
 //!
-//! The other reason is the kernel's recursion protection, which skips a program. That the tracer tells, as `lost`.
+//! The other reason is the kernel's recursion protection, which skips a program. That the tracer tells, as `lost`. In an emulated
+//! machine (`TCPRETRANS_SLOWNESS`) a failed test has a second try whatever the reason: it may stand still at any place.
 
 use std::{
     env,
@@ -46,7 +47,9 @@ pub fn is_mine(here: &str) -> bool {
         let _ = io::stderr().write_all(format!("---- {test}, attempt {attempt}:\n{said}\n").as_bytes());
         let hidden = witness.map_or(0, |witness| witness.events().unwrap_or(0));
         let told = said.contains(crate::tracer::TOLD_OF_LOSS);
-        assert!((hidden > 0 || told) && attempt < ATTEMPTS, "{test} failed: see above");
+        // An emulated machine may stand still for a second at any place. What is wrong is wrong twice.
+        let once_more = xtask::lab::slowness() > 1 && attempt == 1;
+        assert!((hidden > 0 || told || once_more) && attempt < ATTEMPTS, "{test} failed: see above");
         eprintln!(
             "attempt {attempt}: {hidden} events happened where no BPF program runs, and of others the tracer {} \
              that the kernel skipped them; trying again",
