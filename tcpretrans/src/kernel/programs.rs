@@ -268,26 +268,15 @@ impl Programs {
         sum(&self.lost, "LOST")
     }
 
-    /// Runs that the kernel skipped because the program was already running on that CPU, summed over those programs
-    /// that `wanted` names; `None` where the kernel does not count them (before 5.12).
-    pub fn recursion_misses(&self, wanted: impl Fn(&str) -> bool) -> Option<u64> {
-        let mut total = None;
-        for (name, program) in self.ebpf.programs() {
-            if !wanted(name) {
-                continue;
-            }
-            let Ok(fd) = program.fd() else { continue };
-            let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-            let Ok(text) = std::fs::read_to_string(Path::new(&path)) else { continue };
-            let misses = text
-                .lines()
-                .find_map(|line| line.strip_prefix("recursion_misses:"))
-                .and_then(|count| count.trim().parse::<u64>().ok());
-            if let Some(misses) = misses {
-                *total.get_or_insert(0) += misses;
-            }
-        }
-        total
+    /// Runs that the kernel skipped because the program was already running on that CPU, by program; none where the
+    /// kernel does not count them (before 5.12).
+    pub fn recursion_misses(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.ebpf.programs().filter_map(|(name, program)| {
+            let path = format!("/proc/self/fdinfo/{}", program.fd().ok()?.as_fd().as_raw_fd());
+            let text = std::fs::read_to_string(Path::new(&path)).ok()?;
+            let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            Some((name, count.trim().parse().ok()?))
+        })
     }
 }
 

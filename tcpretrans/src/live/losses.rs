@@ -41,10 +41,11 @@ impl Losses {
             tracepoints
                 .any(|tracepoint| tracepoint.name == name && RETRANSMISSIONS.contains(&tracepoint.kind))
         };
-        let recursion = [
-            programs.recursion_misses(|_| true).unwrap_or(0),
-            programs.recursion_misses(of_retransmissions).unwrap_or(0),
-        ];
+        let mut recursion = [0; 2];
+        for (name, misses) in programs.recursion_misses() {
+            recursion[0] += misses;
+            recursion[1] += if of_retransmissions(name) { misses } else { 0 };
+        }
         Ok(self.since_last(&programs.lost()?, recursion))
     }
 

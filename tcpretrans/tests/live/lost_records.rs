@@ -21,9 +21,7 @@ fn a_full_ring_is_counted_and_told() {
     let lab = Lab::new().unwrap();
     let witness = Witness::call();
     let mut storm = Storm::gather(&lab, CONNECTIONS);
-    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
-    tracer.signal(Signal::SIGSTOP);
-    storm.break_out(&lab);
+    let tracer = stopped_in(&mut storm, &lab);
     await_overflow(&lab);
     tracer.signal(Signal::SIGCONT);
     tracer.wait_for("lost", |event| event["event"] == "lost" && event["where"] == "ring");
@@ -37,6 +35,14 @@ fn a_full_ring_is_counted_and_told() {
 
     let lost = check_accounts(&outcome, attempts(&lab), hidden(witness, &ports));
     assert!(lost > 0, "{}", outcome.end());
+}
+
+/// A tracer with a small ring that is stopped as the storm breaks out.
+fn stopped_in(storm: &mut Storm, lab: &Lab) -> Tracer {
+    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
+    tracer.signal(Signal::SIGSTOP);
+    storm.break_out(lab);
+    tracer
 }
 
 fn attempts(lab: &Lab) -> u64 {
@@ -58,9 +64,7 @@ fn what_is_found_lost_while_finishing_is_told_as_well() {
     let lab = Lab::new().unwrap();
     let witness = Witness::call();
     let mut storm = Storm::gather(&lab, CONNECTIONS);
-    let tracer = Tracer::start(&["--netns", &netns(&lab.left), "--ring-size", "65536"]);
-    tracer.signal(Signal::SIGSTOP);
-    storm.break_out(&lab);
+    let tracer = stopped_in(&mut storm, &lab);
     let ports = storm.ports();
     await_overflow(&lab);
     storm.calm_down(&lab);
