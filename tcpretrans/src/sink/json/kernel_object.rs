@@ -185,6 +185,10 @@ fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
                 text.split_at_checked(super::cut::digits(text)?)?
             };
             let value: u64 = digits.parse().ok()?;
+            if negative && value == 0 {
+                // -0 is a floating-point number to serde_json, and no field is one.
+                return None;
+            }
             // What differs from the baseline is written in the order of the record: mostly one of the next few.
             let (before, after) = NUMBERS.split_at(expected);
             let at = after.iter().chain(before).position(|number| number.name == name)?;
