@@ -10,12 +10,12 @@ use std::{collections::HashMap, fs::File, hint::black_box, time::Duration};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use tcpretrans::{
-    event::Event,
+    event::{Clock, Event},
     flow::{Config, Correlator, correlator::DEFAULT_MAX_FLOWS},
     kernel::cgroup::Cgroups,
     owner::Owners,
     sink::{
-        Clock, JsonSink, Sink, Stream,
+        JsonSink, Sink, Stream,
         table::{Layout, TableSink},
     },
 };

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tcpretrans::cli::run(tcpretrans::live::run)
+    tcpretrans::cli::run()
 }

@@ -13,9 +13,9 @@ use std::{
 use serde_json::Value;
 use tcpretrans::{
     advise::estimator::{Estimator, Past},
-    deadline::Kernel,
     event::{RetransmitType, What},
     recording::{Detail, Reader},
+    socket::jiffies::Kernel,
 };
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/advise/recording.jsonl");

@@ -10,12 +10,11 @@ use std::{
 
 use aya::maps::{MapData, RingBuf};
 use tcpretrans::{
-    filter::ports::PortSet,
+    filter::{kernel_maps::KernelFilter, ports::PortSet},
     kernel::{
         btf::Btf,
         cgroup::{Cgroups, Hierarchy},
         features::Features,
-        filter_maps::KernelFilter,
         hz,
         programs::{Programs, Settings},
     },

@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tcpretrans::{
     event::What,
+    form::Decoder,
     recording::{Detail, Reader},
     replay::session::{Session, Settings},
-    sink::json::Decoder,
 };
 
 static RECORDING: LazyLock<String> =

@@ -16,9 +16,10 @@ use super::{
     },
 };
 use crate::{
-    deadline::{self, Kernel},
+    deadline,
     event::{Event, FlowId, RetransmitType, What},
-    sink::json::Timestamp,
+    form::Timestamp,
+    socket::jiffies::Kernel,
 };
 
 /// What is asked.
@@ -231,11 +232,11 @@ mod tests {
     use super::*;
     use crate::{
         advise::{
-            story::{self, closed, hung_up, of_record, recovered, rto, slow_start, tlp},
+            story,
+            story::{closed, hung_up, of_record, recovered, rto, slow_start, tlp},
             text,
         },
-        event::{Cause, RecoveredBy, Start},
-        sink::sample_events as sample,
+        event::{Cause, RecoveredBy, Start, samples as sample},
     };
 
     fn advisor() -> Advisor {

@@ -9,11 +9,9 @@ use anyhow::Context;
 
 use super::{Advice, Advisor, text};
 use crate::{
-    cli::{
-        advise_args::{AdviseConfig, AdviseFormat},
-        exit::Exit,
-    },
+    advise::args::{AdviseConfig, AdviseFormat},
     filter::gate::{Before, Gate},
+    options::exit::Exit,
     recording::{Detail, Reader, progress::Progress},
     sink::table::style::colour_wanted,
 };

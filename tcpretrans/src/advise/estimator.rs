@@ -11,7 +11,7 @@
 
 use tcpretrans_ebpf::Snapshot;
 
-use crate::deadline::Kernel;
+use crate::socket::jiffies::Kernel;
 
 /// Wire value of a field that a kernel lacks.
 const ABSENT: u32 = u32::MAX;

@@ -121,7 +121,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{advise::estimator::FloorSource, deadline::Kernel};
+    use crate::{advise::estimator::FloorSource, socket::jiffies::Kernel};
 
     fn estimator() -> Estimator {
         Estimator {

@@ -12,8 +12,8 @@ use super::{
     loss::Loss,
 };
 use crate::{
-    deadline::Kernel,
     event::{Event, RecoveredBy, Retransmit, RetransmitType, What},
+    socket::jiffies::Kernel,
 };
 
 /// What the recording says about one flow's losses, event by event.

@@ -12,6 +12,7 @@
 //! and the documentation say so, and no number here pretends otherwise.
 
 mod advisor;
+pub mod args;
 mod command;
 pub mod distribution;
 pub mod estimator;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use tcpretrans_ebpf::{Record, tcp_state};
 
 use crate::{
-    deadline::Kernel,
     event::{
         Cause, Closed, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Recovered, RecoveredBy, Retransmit,
         RetransmitType, What,
     },
+    socket::jiffies::Kernel,
 };
 
 pub const HZ: u32 = 250;

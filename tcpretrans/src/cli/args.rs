@@ -1,11 +1,11 @@
-//! The command line as it was typed. Values stay text here: [`super::config`] turns them into what they mean, and
-//! says in one sentence what is wrong with them.
+//! The command line as it was typed: what there is to do. Each command has its own options.
 
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-
-use super::{advise_args::AdviseArgs, demo_args::DemoArgs, replay_args::ReplayArgs, report_args::ReportArgs};
+use crate::{
+    advise::args::AdviseArgs, demo::args::DemoArgs, doctor::args::DoctorArgs, live::args::LiveArgs,
+    replay::args::ReplayArgs, report::args::ReportArgs,
+};
 
 /// Commands and what they show.
 pub const EXAMPLES: &[(&str, &str)] = &[
@@ -83,147 +83,6 @@ pub enum Command {
     },
     /// Print the manual page (tcpretrans man | man -l -)
     Man,
-}
-
-/// Options of `tcpretrans doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// How to print the findings
-    #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
-    pub format: DoctorFormat,
-}
-
-/// How `doctor` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DoctorFormat {
-    /// For people
-    Text,
-    /// One JSON object
-    Json,
-}
-
-/// Options of live tracing.
-#[derive(Debug, Default, Args)]
-pub struct LiveArgs {
-    /// Which flows.
-    #[command(flatten)]
-    pub filter: FilterArgs,
-    /// Where to.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// How to trace.
-    #[command(flatten)]
-    pub tracing: TracingArgs,
-}
-
-/// Which flows: of live tracing and of whatever reads recordings.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
-pub struct FilterArgs {
-    /// Local or remote port: 443,8000-8100
-    #[arg(short, long, value_name = "LIST")]
-    pub port: Vec<String>,
-    /// Local port
-    #[arg(long, value_name = "LIST")]
-    pub lport: Vec<String>,
-    /// Remote port
-    #[arg(long, value_name = "LIST")]
-    pub rport: Vec<String>,
-    /// Local or remote address or prefix: 10.0.0.0/8,2001:db8::1
-    #[arg(short, long, value_name = "LIST")]
-    pub addr: Vec<String>,
-    /// Local address or prefix
-    #[arg(long, value_name = "LIST")]
-    pub laddr: Vec<String>,
-    /// Remote address or prefix
-    #[arg(long, value_name = "LIST")]
-    pub raddr: Vec<String>,
-    /// Only IPv4 (IPv4-mapped IPv6 included)
-    #[arg(short = '4', long)]
-    pub ipv4: bool,
-    /// Only IPv6
-    #[arg(short = '6', long)]
-    pub ipv6: bool,
-    /// Owning process; flows whose owner is unknown are left out
-    #[arg(long, value_name = "LIST")]
-    pub pid: Vec<String>,
-    /// Name of the owning process
-    #[arg(long, value_name = "NAME")]
-    pub comm: Vec<String>,
-    /// Network namespace: its number, a process in it, a name of `ip netns`, or a path
-    #[arg(long, value_name = "ID|PID|PATH")]
-    pub netns: Vec<String>,
-    /// Cgroup v2 and everything below it: /system.slice/x.service
-    #[arg(long, value_name = "PATH")]
-    pub cgroup: Vec<String>,
-    /// Retransmission type, and what became of flows that had one: syn, synack, rto, slow_start, fast, rack_timer,
-    /// tlp, zero_window, pmtu, icmp_revert, unknown
-    #[arg(short = 't', long = "type", value_name = "LIST")]
-    pub types: Vec<String>,
-}
-
-/// Where events go.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// What standard output looks like [default: table]
-    #[arg(long, value_enum)]
-    pub format: Option<Format>,
-    /// Also log JSON Lines to FILE (appended)
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Begin a new log file at this size: 100M
-    #[arg(long, value_name = "SIZE")]
-    pub rotate_size: Option<String>,
-    /// Old log files to keep [default: 5]
-    #[arg(long, value_name = "N")]
-    pub rotate_keep: Option<String>,
-    /// Nothing on standard output
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Totals at the end
-    #[arg(long)]
-    pub summary: bool,
-    /// Warn when this much of a connection's time to live without an answer is used [default: 50; replay: as recorded]
-    #[arg(long, value_name = "PERCENT")]
-    pub warn_at: Option<String>,
-    /// Report the end of every connection, not only of those that were in trouble
-    #[arg(long)]
-    pub all_closes: bool,
-}
-
-/// How long and how.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Tracing")]
-pub struct TracingArgs {
-    /// Stop after this time: 30s, 5m, 1h30m
-    #[arg(short, long, value_name = "TIME")]
-    pub duration: Option<String>,
-    /// Stop after N printed events
-    #[arg(short = 'n', long, value_name = "N")]
-    pub count: Option<String>,
-    /// Create this file once all programs are attached
-    #[arg(long, value_name = "PATH")]
-    pub ready_file: Option<PathBuf>,
-    /// Size of the buffer between kernel and tcpretrans, rounded up to a power of two [default: 4M]
-    #[arg(long, value_name = "SIZE")]
-    pub ring_size: Option<String>,
-    /// Do not look for connections that are in trouble already when the trace begins
-    #[arg(long)]
-    pub no_seed: bool,
-    /// Diagnostics on standard error
-    #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
-}
-
-/// What standard output looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
-    /// For people
-    #[default]
-    Table,
-    /// JSON Lines, as in a log
-    Json,
 }
 
 #[cfg(test)]

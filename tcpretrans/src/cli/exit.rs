@@ -1,35 +1,15 @@
 //! How an error is told, and which exit code it has.
 
-use std::{io, process::ExitCode};
+use std::io;
 
-use super::usage::UsageError;
 use crate::{
     kernel::{
         btf::BtfError, features::UnsupportedKernel, hz::HzError, privileges::CannotTrace,
         programs::AttachError,
     },
+    options::{Exit, usage::UsageError},
     recording::OpenError,
 };
-
-/// The exit codes of README.md.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Done.
-    Done = 0,
-    /// Failed while running.
-    Failed = 1,
-    /// Bad usage or bad input.
-    Usage = 2,
-    /// This machine cannot trace.
-    CannotTrace = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
-}
 
 /// Which exit code an error has. Who closed the pipe that we wrote to has seen enough: that is no failure.
 pub fn exit_of(error: &anyhow::Error) -> Exit {

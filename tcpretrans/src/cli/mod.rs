@@ -1,16 +1,8 @@
-//! The command line: from arguments to a [`Config`], and from results to exit codes.
+//! The command line: from arguments to a command, and from results to exit codes.
 
-pub mod advise_args;
 pub mod args;
-pub mod config;
-pub mod demo_args;
 pub mod exit;
 pub mod manual;
-pub mod quantity;
-pub mod replay_args;
-pub mod report_args;
-pub mod selection;
-pub mod usage;
 
 use std::{
     ffi::OsString,
@@ -19,22 +11,26 @@ use std::{
 };
 
 use anyhow::Context;
+use args::{Command, CommandLine};
 use clap::{CommandFactory, Parser};
 
-use crate::{advise, demo, doctor, replay, report};
-use advise_args::AdviseConfig;
-use args::{Command, CommandLine};
-use demo_args::DemoConfig;
-use exit::Exit;
-use replay_args::ReplayConfig;
-use usage::UsageError;
+use crate::{
+    advise,
+    advise::args::AdviseConfig,
+    demo,
+    demo::args::DemoConfig,
+    doctor, live,
+    live::config::Config,
+    options::{Exit, usage::UsageError},
+    replay,
+    replay::args::ReplayConfig,
+    report,
+};
 
-pub use config::Config;
-
-/// Runs the command line of this process. `live` traces.
-pub fn run(live: impl FnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCode {
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match dispatch(&arguments, live) {
+    match dispatch(&arguments) {
         Ok(code) => code,
         Err(error) => {
             let exit = exit::exit_of(&error);
@@ -47,10 +43,7 @@ pub fn run(live: impl FnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCode {
     }
 }
 
-fn dispatch(
-    arguments: &[OsString],
-    live: impl FnOnce(Config) -> anyhow::Result<ExitCode>,
-) -> anyhow::Result<ExitCode> {
+fn dispatch(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         // `--help` and `--version` are no errors.
@@ -63,7 +56,7 @@ fn dispatch(
     match line.command {
         None => {
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-            live(Config::from_args(&line.live, command)?)
+            live::run(Config::from_args(&line.live, command)?)
         }
         Some(Command::Report(options)) => report::run(&options),
         Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),

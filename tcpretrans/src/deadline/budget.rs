@@ -4,7 +4,7 @@
 //! retransmissions *would* take from an RTO of 200 ms (1 s in a handshake), and gives up at the first RTO that
 //! expires after that time. A slower connection gets fewer retransmissions in the same time.
 
-use super::kernel_clock::Kernel;
+use crate::socket::jiffies::Kernel;
 
 /// `tcp_orphan_retries`: a live orphan gets eight where the sysctl says zero (`> 100 s` in the kernel's words).
 const ORPHAN_RETRIES_IF_ALIVE: u32 = 8;

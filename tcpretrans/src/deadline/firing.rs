@@ -1,9 +1,7 @@
 //! From "the timer is armed for so long" to "its handler runs then", as a point or as honest bounds.
 
-use super::{
-    kernel_clock::Kernel,
-    wheel::{Reach, fires_at},
-};
+use super::wheel::{Reach, fires_at};
+use crate::socket::jiffies::Kernel;
 
 /// How late the timer softirq may be without the forecast being wrong. It covers a busy machine, not a stalled one.
 const LATE_MS: u64 = 20;

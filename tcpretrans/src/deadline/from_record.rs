@@ -1,11 +1,9 @@
 //! From what a probe saw of a retransmission to the [`TimerView`] that a forecast starts from.
 
-use super::{
-    kernel_clock::Kernel,
-    view::{Moment, Sysctls, Thin, Timer, TimerView},
-};
-use crate::event::RetransmitType;
 use tcpretrans_ebpf::{Record, Snapshot, tcp_state};
+
+use super::view::{Moment, Sysctls, Thin, Timer, TimerView};
+use crate::{event::RetransmitType, socket::jiffies::Kernel};
 
 /// Wire value of a field that this kernel lacks.
 const ABSENT: u32 = u32::MAX;

@@ -1,12 +1,13 @@
 //! Climbs the ladder of timeouts: fire, judge, retransmit, back off, arm again (`tcp_retransmit_timer`).
 
+use tcpretrans_ebpf::tcp_state;
+
 use super::{
     firing::{Aim, Firing, Span, Timeline},
     verdict::{Hearing, ProbeRule, Verdict},
     view::{Moment, Thin, Timer, TimerView},
 };
 use crate::event::Knob;
-use tcpretrans_ebpf::tcp_state;
 
 /// `TCP_THIN_LINEAR_RETRIES`
 const THIN_LINEAR_RETRIES: u32 = 6;

@@ -20,7 +20,6 @@ mod budget;
 mod firing;
 mod forecast;
 mod from_record;
-mod kernel_clock;
 mod ladder;
 #[cfg(test)]
 mod observed;
@@ -34,12 +33,12 @@ pub mod wheel;
 
 pub use budget::{model_timeout_ms, orphan_retries};
 pub use from_record::is_plausible;
-pub use kernel_clock::Kernel;
 pub use request::{Queue, RequestView, WaitCap, request_wait_jiffies};
+use tcpretrans_ebpf::Record;
 pub use view::{Moment, Sysctls, Thin, Timer, TimerView};
 
 use crate::event::{Deadline, RetransmitType};
-use tcpretrans_ebpf::Record;
+pub use crate::socket::Kernel;
 
 /// The deadline at a retransmission of that type; `None` where none can be computed.
 pub fn of_record(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<Deadline> {

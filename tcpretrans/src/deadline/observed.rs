@@ -1,9 +1,13 @@
 //! Black holes observed on a Linux 6.18 machine with HZ 250: the first timeout as a probe saw it, and the moment at
 //! which `inet_sock_set_state` showed the socket's end.
 
-use super::{Kernel, of_record};
-use crate::event::{Knob, RetransmitType};
 use tcpretrans_ebpf::{Record, tcp_state};
+
+use super::of_record;
+use crate::{
+    event::{Knob, RetransmitType},
+    socket::jiffies::Kernel,
+};
 
 const HZ: u32 = 250;
 

@@ -3,14 +3,17 @@
 //! Here the kernel counts and does not time: a request is dropped at the timeout that finds
 //! `num_timeout >= max_syn_ack_retries`. Its expiry leaves no trace in any tracepoint.
 
+use tcpretrans_ebpf::{Record, tcp_state};
+
 use super::{
     firing::{Aim, Firing, Span, Timeline},
     from_record::back_from,
-    kernel_clock::Kernel,
     view::Sysctls,
 };
-use crate::event::{Deadline, Knob};
-use tcpretrans_ebpf::{Record, tcp_state};
+use crate::{
+    event::{Deadline, Knob},
+    socket::jiffies::Kernel,
+};
 
 const ABSENT: u32 = u32::MAX;
 /// The backlog below which `reqsk_timer_handler` does not hurry.

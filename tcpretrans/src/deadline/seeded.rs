@@ -1,12 +1,12 @@
 //! A socket that was in backoff before the trace began, as a TCP iterator sees it.
 
+use tcpretrans_ebpf::{Record, tcp_state};
+
 use super::{
     from_record::back_from,
-    kernel_clock::Kernel,
     view::{Timer, TimerView},
 };
-use crate::event::RetransmitType;
-use tcpretrans_ebpf::{Record, tcp_state};
+use crate::{event::RetransmitType, socket::jiffies::Kernel};
 
 impl TimerView {
     /// The socket's timer between two timeouts: it waits, and `expires` is the kernel's own. `icsk_rto` and

@@ -1,5 +1,7 @@
 //! What a timeout does to the socket: `tcp_write_timeout`, and `tcp_rtx_probe0_timed_out` for a closed window.
 
+use tcpretrans_ebpf::tcp_state;
+
 use super::{
     budget::{model_timeout_ms, orphan_retries},
     firing::{Aim, Firing, Span},
@@ -7,7 +9,6 @@ use super::{
     view::TimerView,
 };
 use crate::event::Knob;
-use tcpretrans_ebpf::tcp_state;
 
 const NS_PER_MS: i64 = 1_000_000;
 

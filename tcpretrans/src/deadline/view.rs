@@ -1,7 +1,8 @@
 //! What a forecast of a TCP socket's retransmission timer starts from: the kernel's own variables, few as possible.
 
-use super::kernel_clock::Kernel;
 use tcpretrans_ebpf::tcp_state;
+
+use crate::socket::jiffies::Kernel;
 
 /// A moment that may be known only within bounds, mono ns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -48,8 +48,9 @@ pub fn fires_at(expires: u64, reach: Reach) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reach, fires_at};
     use proptest::prelude::*;
+
+    use super::{Reach, fires_at};
 
     #[test]
     fn levels_begin_where_the_kernel_says() {

@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask record-demo` has played it in a lab of network namespaces and recorded it with this tool.
 
+pub mod args;
+
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -10,9 +12,11 @@ use std::{
 use anyhow::anyhow;
 
 use crate::{
-    cli::{args::Format, config::OutputConfig, demo_args::DemoConfig, replay_args::ReplayConfig},
+    demo::args::DemoConfig,
     recording::{Detail, Reader},
-    replay::{self, pace::Pace},
+    replay,
+    replay::{args::ReplayConfig, pace::Pace},
+    sink::config::{Format, OutputConfig},
 };
 
 const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");

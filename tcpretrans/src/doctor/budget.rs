@@ -1,6 +1,9 @@
 //! What retry counts mean in time: the kernel's limits are counts that it turns into time budgets.
 
-use crate::deadline::{Kernel, model_timeout_ms, request_wait_jiffies};
+use crate::{
+    deadline::{model_timeout_ms, request_wait_jiffies},
+    socket::jiffies::Kernel,
+};
 
 /// A jiffy is a millisecond: settings are told without the roundings of one kernel's timers.
 const MS_KERNEL: Kernel = Kernel { hz: 1000, request_rto_max: None };

@@ -1,5 +1,6 @@
 //! `tcpretrans doctor`: can this machine trace, what is degraded, and which settings decide over connections.
 
+pub mod args;
 mod budget;
 pub mod findings;
 mod losses;
@@ -14,15 +15,14 @@ use std::{
 };
 
 use anyhow::Context;
+use findings::{Findings, Item, Section, State};
 
 use crate::{
-    cli::{
-        args::DoctorFormat,
-        exit::{Exit, sentence},
-    },
+    cli::exit::sentence,
+    doctor::args::DoctorFormat,
     kernel::{btf::Btf, privileges::Standing},
+    options::exit::Exit,
 };
-use findings::{Findings, Item, Section, State};
 
 /// Machines full of containers have thousands.
 const MOST_NAMESPACES: usize = 64;

@@ -122,12 +122,12 @@ impl HungUp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sample_events;
+    use crate::event::samples;
 
     #[test]
     fn only_the_retransmission_timer_gives_up_data_in_flight() {
         let by_timer = |cause, unacked_bytes, unsent_bytes| {
-            let closed = Closed { cause, unacked_bytes, unsent_bytes, ..sample_events::closed() };
+            let closed = Closed { cause, unacked_bytes, unsent_bytes, ..samples::closed() };
             closed.by_retransmission_timer()
         };
         assert!(by_timer(Cause::RetransmitTimeout, 1448, 0));

@@ -2,21 +2,25 @@
 //! wall-clock time happen at the sinks. `docs/events.md` has the JSON form.
 
 pub mod cause;
+pub mod clock;
 pub mod closed;
 pub mod deadline;
 pub mod flow;
 pub mod retransmit;
 pub mod run;
 
+#[cfg(test)]
+pub(crate) mod samples;
+
 use std::sync::Arc;
 
 pub use cause::{Cause, Who};
+pub use clock::Clock;
 pub use closed::{Closed, HungUp, HungUpSide};
 pub use deadline::{Deadline, Knob};
 pub use flow::{Flow, FlowId};
 pub use retransmit::{Retransmit, RetransmitType, SendError};
 pub use run::{End, Lost, LostWhere, Start, Unseen};
-
 use tcpretrans_ebpf::{Kind, Record};
 
 /// One thing worth telling.

@@ -1,7 +1,8 @@
 //! A retransmission attempt.
 
-use super::Deadline;
 use tcpretrans_ebpf::Record;
+
+use super::Deadline;
 
 /// What made the kernel retransmit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,7 +162,7 @@ mod tests {
     use xtask::verify_counts::traced;
 
     use super::*;
-    use crate::sink::errno;
+    use crate::words::errno;
 
     #[test]
     fn whoever_verifies_the_counts_knows_the_same_errors() {

@@ -6,6 +6,7 @@
 
 pub mod conflict;
 pub mod gate;
+pub mod kernel_maps;
 pub mod ports;
 pub mod prefix;
 
@@ -14,12 +15,13 @@ use std::{
     net::IpAddr,
 };
 
-use crate::{
-    event::{Event, Flow, RetransmitType, What},
-    kernel::filter_maps::KernelFilter,
-};
 use ports::PortSet;
 use prefix::Prefix;
+
+use crate::{
+    event::{Event, Flow, RetransmitType, What},
+    filter::kernel_maps::KernelFilter,
+};
 
 /// `-4` or `-6`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,10 +93,10 @@ pub fn classify(record: &Record, last_retransmits: Option<u8>) -> Classified {
 
 #[cfg(test)]
 mod tests {
+    use RetransmitType::*;
     use proptest::prelude::*;
 
     use super::*;
-    use RetransmitType::*;
 
     struct Row {
         origin: &'static str,

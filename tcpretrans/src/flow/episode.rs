@@ -2,8 +2,10 @@
 
 use tcpretrans_ebpf::Record;
 
-use super::seq::SeqNum;
-use crate::event::{Recovered, RecoveredBy, RetransmitType};
+use crate::{
+    event::{Recovered, RecoveredBy, RetransmitType},
+    socket::seq::SeqNum,
+};
 
 /// An episode that is not over.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,9 @@
 use tcpretrans_ebpf::Record;
 
 use crate::{
-    deadline::{Kernel, RequestView, TimerView},
+    deadline::{RequestView, TimerView},
     event::RetransmitType,
+    socket::jiffies::Kernel,
 };
 
 /// Converts jiffies to milliseconds for people, to the nearest; exact where HZ divides 1000. (The kernel's own

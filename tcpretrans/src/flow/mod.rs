@@ -7,7 +7,6 @@ pub mod identity;
 pub mod ladder;
 pub mod obituary;
 pub mod retransmission;
-pub mod seq;
 pub mod state;
 pub mod table;
 pub mod thresholds;

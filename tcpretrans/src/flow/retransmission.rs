@@ -5,11 +5,10 @@ use tcpretrans_ebpf::Record;
 use super::{
     classify::{Classified, classify},
     ladder,
-    seq::SeqNum,
 };
 use crate::{
-    deadline::Kernel,
     event::{Retransmit, RetransmitType, SendError},
+    socket::{jiffies::Kernel, seq::SeqNum},
 };
 
 /// `TCP_INFINITE_SSTHRESH`

@@ -4,7 +4,6 @@ pub mod btf;
 pub mod cgroup;
 pub mod excerpt;
 pub mod features;
-pub mod filter_maps;
 pub mod hz;
 pub mod netns;
 pub mod privileges;

@@ -26,10 +26,10 @@ use tcpretrans_ebpf::{
 use super::{
     excerpt::excerpt,
     features::{Features, RECOVERY_EXIT, TRACEPOINTS, Tracepoint, UnsupportedKernel},
-    filter_maps::KernelFilter,
     hz,
     specialise::{SpecialiseError, specialise},
 };
+use crate::filter::kernel_maps::KernelFilter;
 
 /// The compiled programs. `cargo xtask build-ebpf` makes them from `tcpretrans-ebpf`.
 #[cfg(target_endian = "little")]

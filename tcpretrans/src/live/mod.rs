@@ -1,6 +1,8 @@
 //! Live tracing: load, attach, and loop until told to stop.
 
+pub mod args;
 pub mod clock;
+pub mod config;
 pub mod losses;
 pub mod priority;
 pub mod reader;
@@ -15,16 +17,18 @@ use std::{
 
 use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
+use reader::Reader;
+use session::Session;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{Signal, SignalKind, signal},
 };
 
 use crate::{
-    cli::{Config, exit::Exit},
-    event::{End, Event, What, run::Start},
+    event::{Clock, End, Event, What, run::Start},
     filter::gate::{Before, Gate},
-    flow::{self, Correlator, correlator::DEFAULT_MAX_FLOWS},
+    flow,
+    flow::{Correlator, correlator::DEFAULT_MAX_FLOWS},
     kernel::{
         btf::Btf,
         cgroup::Cgroups,
@@ -32,14 +36,15 @@ use crate::{
         hz, privileges,
         programs::{Programs, Settings},
     },
+    live::config::Config,
+    options::exit::Exit,
     owner::Owners,
-    sink::{
-        self, Clock,
-        outputs::{self, Go, Outputs},
+    pipe::{
+        outputs,
+        outputs::{Go, Outputs},
     },
+    sink,
 };
-use reader::Reader;
-use session::Session;
 
 /// How long the tracer's own record may take to come back.
 const CALIBRATION_PATIENCE: Duration = Duration::from_secs(2);

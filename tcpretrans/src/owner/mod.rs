@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use holders::{Holder, Holders};
 use tcpretrans_ebpf::Record;
 
 use crate::{flow::Owner, kernel::cgroup::Cgroups};
-use holders::{Holder, Holders};
 
 /// The least time between two searches through /proc.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     event::What,
-    sink::json::{DecodeError, Decoder, Detail},
+    form::{DecodeError, Decoder, Detail},
 };
 
 /// So much of a file is looked at before it is read: the first line and some events.

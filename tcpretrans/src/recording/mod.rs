@@ -10,7 +10,8 @@ mod session;
 #[cfg(test)]
 mod stories;
 
-pub use crate::sink::json::Detail;
 pub use damage::Damage;
 pub use input::{OpenError, is_same_file};
 pub use reader::{ReadError, Reader, Recorded};
+
+pub use crate::form::Detail;

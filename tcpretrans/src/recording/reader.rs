@@ -10,11 +10,8 @@ use super::{
     session::{Identity, Session},
 };
 use crate::{
-    event::{Event, What, run::Start},
-    sink::{
-        Clock,
-        json::{DecodeError, Decoded, Decoder, Detail, Timestamp},
-    },
+    event::{Clock, Event, What, run::Start},
+    form::{DecodeError, Decoded, Decoder, Detail, Timestamp},
 };
 
 /// Within a session the records of two CPUs may be out of order by a little; by more than this they are not.

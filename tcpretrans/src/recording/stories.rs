@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::{Detail, OpenError, Reader};
 use crate::{
-    event::{Event, Lost, LostWhere, Start, What},
-    sink::{Clock, json::encode, sample_events as sample},
+    event::{Clock, Event, Lost, LostWhere, Start, What, samples as sample},
+    form::encode,
 };
 
 const SECOND: u64 = 1_000_000_000;

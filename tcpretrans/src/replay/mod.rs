@@ -1,5 +1,6 @@
 //! `tcpretrans replay`: a recording run through the correlation of live tracing, printed as live tracing prints.
 
+pub mod args;
 pub mod pace;
 pub mod session;
 
@@ -8,18 +9,20 @@ use std::{
     process::ExitCode,
 };
 
-use crate::{
-    cli::{exit::Exit, replay_args::ReplayConfig},
-    event::{Event, What},
-    filter::gate::{Before, Gate},
-    recording::{Detail, Reader, Recorded, progress::Progress},
-    sink::{
-        Clock,
-        outputs::{self, Go, Outputs},
-    },
-};
 use pace::Pace;
 use session::{Session, Settings};
+
+use crate::{
+    event::{Clock, Event, What},
+    filter::gate::{Before, Gate},
+    options::exit::Exit,
+    pipe::{
+        outputs,
+        outputs::{Go, Outputs},
+    },
+    recording::{Detail, Reader, Recorded, progress::Progress},
+    replay::args::ReplayConfig,
+};
 
 /// Replays and prints.
 ///

@@ -47,7 +47,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sample_events as sample;
+    use crate::event::samples as sample;
 
     fn pauses(speed: f64, times_ms: &[u64]) -> Vec<u128> {
         let mut pace = Pace::new(speed);

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::{cli::usage::UsageError, sink::json::Timestamp};
+use crate::{form::Timestamp, options::usage::UsageError};
 
 /// So much of a file's end is looked at first; a line is at most some kilobytes long.
 const FIRST_LOOK: u64 = 64 * 1024;

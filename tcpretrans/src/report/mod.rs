@@ -2,6 +2,7 @@
 //!
 //! `tally` sums up (pure), `screen` shows it to people, `json` to machines.
 
+pub mod args;
 mod ending;
 mod json;
 mod screen;
@@ -16,23 +17,18 @@ use std::{
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
-use terminal_size::{Width, terminal_size};
-
-use crate::{
-    cli::{
-        exit::Exit,
-        quantity,
-        report_args::{ReportArgs, ReportFormat},
-        selection::{self, Source},
-        usage::UsageError,
-    },
-    filter::gate::{Before, Gate},
-    recording::{Detail, Reader, progress::Progress},
-    sink::table::style::colour_wanted,
-};
 use screen::Page;
 use tally::{Report, Tally, groups::By};
+use terminal_size::{Width, terminal_size};
 use window::{Moment, Window};
+
+use crate::{
+    filter::gate::{Before, Gate},
+    options::{exit::Exit, quantity, selection, selection::Source, usage::UsageError},
+    recording::{Detail, Reader, progress::Progress},
+    report::args::{ReportArgs, ReportFormat},
+    sink::table::style::colour_wanted,
+};
 
 /// What a report is about, besides the events themselves.
 #[derive(Debug)]

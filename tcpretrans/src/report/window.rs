@@ -8,7 +8,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use crate::cli::{quantity, usage::UsageError};
+use crate::options::{quantity, usage::UsageError};
 
 /// A time as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]

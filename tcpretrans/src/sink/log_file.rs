@@ -9,13 +9,13 @@ use std::{
 };
 
 use bytes::BytesMut;
-
-use super::{
-    Clock, Rotation, Sink, SinkError, json::encode, outage::Outage, rotation, stream::count_lines,
-    tells_of_lost_output,
-};
-use crate::event::{Event, Lost, LostWhere, What};
 use open_file::OpenFile;
+
+use super::{Rotation, Sink, SinkError, outage::Outage, rotation, stream::count_lines, tells_of_lost_output};
+use crate::{
+    event::{Clock, Event, Lost, LostWhere, What},
+    form::encode,
+};
 
 /// Lines beyond this are written without waiting for the flush.
 const ENOUGH: usize = 256 * 1024;

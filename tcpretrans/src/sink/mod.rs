@@ -2,7 +2,7 @@
 //!
 //! The loop gives each event to each sink and flushes when it has no more:
 //! ```no_run
-//! # use tcpretrans::{event::Event, sink::{Clock, Sink, SinkError}};
+//! # use tcpretrans::{event::{Clock, Event}, sink::{Sink, SinkError}};
 //! # fn each(events: &[Event], sinks: &mut [Box<dyn Sink>], clock: &Clock) -> Result<(), SinkError> {
 //! for sink in sinks {
 //!     for event in events {
@@ -15,35 +15,26 @@
 //! # }
 //! ```
 
-pub mod clock;
-pub mod errno;
-pub mod json;
+pub mod config;
+pub mod json_lines;
 pub mod log_file;
 pub mod outage;
-pub mod outputs;
 pub mod rotation;
-pub mod signal;
-pub mod state_name;
 pub mod stream;
 pub mod summary;
 pub mod table;
 pub mod whole_lines;
 
-#[cfg(test)]
-pub(crate) mod sample_events;
+use std::io;
 
-pub use clock::Clock;
-pub use json::JsonSink;
+pub use json_lines::JsonSink;
 pub use log_file::LogFile;
-pub use outputs::{Go, Outputs};
 pub use rotation::Rotation;
 pub use stream::Stream;
 pub use summary::{Totals, summary};
 pub use table::TableSink;
 
-use std::io;
-
-use crate::event::{Event, Lost, LostWhere, What};
+use crate::event::{Clock, Event, Lost, LostWhere, What};
 
 /// Is it the news of events that an output lost?
 fn tells_of_lost_output(event: &Event) -> bool {

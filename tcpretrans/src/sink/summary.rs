@@ -168,12 +168,10 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{
-            Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
-            run::{Timeouts, TypeTotal},
-        },
-        sink::sample_events as sample,
+    use crate::event::{
+        Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
+        run::{Timeouts, TypeTotal},
+        samples as sample,
     };
 
     fn totals() -> Totals {

@@ -19,9 +19,9 @@ mod userspace;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, ensure};
+use table::{Row, Verdict};
 
 use crate::{lab, workspace};
-use table::{Row, Verdict};
 
 /// Measures what tracing costs, beside bpftrace and tcpstates, and prints a table
 #[derive(Debug, clap::Args)]

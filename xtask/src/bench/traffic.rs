@@ -12,12 +12,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::lab::{
-    Connection, Family, Lab, Namespace, Packets, VOID,
-    socket::{start_connect, unconnected},
-    trouble::Fate,
+use crate::{
+    lab::{
+        Connection, Family, Lab, Namespace, Packets, VOID,
+        socket::{start_connect, unconnected},
+        trouble::Fate,
+    },
+    workspace,
 };
-use crate::workspace;
 
 /// Transfers from left to right over `connections` connections, with one segment in `1 / loss` lost.
 pub(super) fn transfers_under_loss(lab: &Lab, connections: usize, loss: f64, span: Duration) -> Result<()> {

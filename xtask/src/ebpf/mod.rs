@@ -13,11 +13,11 @@ pub mod toolchain;
 use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
+use manifest::Manifest;
 use sha2::{Digest, Sha256};
+use toolchain::Toolchain;
 
 use crate::workspace;
-use manifest::Manifest;
-use toolchain::Toolchain;
 
 /// The committed object.
 pub fn object_path() -> PathBuf {

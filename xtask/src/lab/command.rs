@@ -70,8 +70,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::{Args as _, Command};
+
+    use super::*;
 
     #[test]
     fn the_arguments_are_sound() {

@@ -27,7 +27,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-
 pub use connection::{Connection, Family};
 pub use counters::Counters;
 pub use namespace::Namespace;
@@ -241,12 +240,12 @@ fn await_carrier(side: &Namespace) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     use std::io::Read;
 
     use socket::Options;
     use trouble::Fate;
+
+    use super::*;
 
     #[test]
     fn both_families_work_at_once_and_in_their_namespace_only() {

@@ -68,8 +68,7 @@ fn ethtool(command: u32, data: u32) -> io::Result<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::available;
-    use super::*;
+    use super::{super::available, *};
 
     #[test]
     fn it_can_be_turned_off_and_on() {

@@ -330,8 +330,9 @@ pub fn await_info(socket: &TcpStream, limit: Duration, suits: impl Fn(&Info) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Write;
+
+    use super::*;
 
     #[test]
     fn tcp_info_matches_what_a_fresh_loopback_connection_must_show() {

@@ -7,13 +7,13 @@ mod steps;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use steps::{Outcome, Suite};
 
 use crate::{
     bench,
     ebpf::{check, toolchain},
     tracer_run, vm, workspace,
 };
-use steps::{Outcome, Suite};
 
 const OTHER_KERNELS: &str = "live tests on other kernels";
 

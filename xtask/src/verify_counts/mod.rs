@@ -19,14 +19,14 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use rules::Row;
+use scenario::{Played, Scenario, Watched, matrix};
+use traced::{Log, Traced};
 
 use crate::{
     lab::{self, Lab, ready, witness::Witness},
     tracer_run,
 };
-use rules::Row;
-use scenario::{Played, Scenario, Watched, matrix};
-use traced::{Log, Traced};
 
 /// Holds the tool's totals against the kernel's own counters, in namespaces with real trouble
 #[derive(Debug, clap::Args)]

@@ -21,16 +21,16 @@ mod userland;
 use std::{process::Command, time::Instant};
 
 use anyhow::{Context, Result, bail};
+pub use kernels::Kernel;
+use machine::Machine;
+use packages::KernelFiles;
+pub use report::{Report, Verdict};
 
 use crate::{
     static_build::{self, LiveTests},
     target::Target,
     workspace,
 };
-pub use kernels::Kernel;
-use machine::Machine;
-use packages::KernelFiles;
-pub use report::{Report, Verdict};
 
 /// What depends on the kernel's tracepoints, structures, timers and order of writes; not what the tracer does with its
 /// output, nor what is a matter of many connections or of exact times.

@@ -6,14 +6,13 @@ pub mod silence;
 
 use std::collections::BTreeMap;
 
+use search::Ladder;
+pub use search::{Choice, ForRetries, UserTimeout};
 use serde::Serialize;
+use silence::{Patience, Silence};
 
 use super::distribution::Distribution;
 use crate::deadline::TimerView;
-use search::Ladder;
-use silence::{Patience, Silence};
-
-pub use search::{Choice, ForRetries, UserTimeout};
 
 /// Gathers silences.
 #[derive(Debug, Clone, Default)]

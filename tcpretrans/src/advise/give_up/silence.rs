@@ -1,14 +1,16 @@
 //! A silence: RTOs of an established connection, one after another, without an answer.
 
+use tcpretrans_ebpf::tcp_state;
+
 use crate::{
     advise::{
         estimator::{Estimator, Past},
         hanging_up::hung_up_after_us,
     },
-    deadline::{Kernel, TimerView},
+    deadline::TimerView,
     event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
+    socket::jiffies::Kernel,
 };
-use tcpretrans_ebpf::tcp_state;
 
 /// `SOCK_DEAD` in `sk_flags`: closed by its application, so that `tcp_orphan_retries` holds and not `tcp_retries2`.
 const SOCK_DEAD: u64 = 1;

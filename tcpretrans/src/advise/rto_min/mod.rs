@@ -7,6 +7,8 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use commands::Commands;
+pub use prefixes::PrefixAdvice;
 use serde::Serialize;
 
 use super::{
@@ -16,8 +18,6 @@ use super::{
     losses::{Finding, Unforeseen},
     remote::Remote,
 };
-pub use commands::Commands;
-pub use prefixes::PrefixAdvice;
 
 /// What is always asked for, ms.
 pub const USUAL_FLOORS_MS: [u32; 5] = [10, 20, 50, 100, 200];

@@ -1,8 +1,11 @@
 use super::*;
 use crate::{
-    advise::story::{self, recovered, rto},
-    deadline::Kernel,
+    advise::{
+        story,
+        story::{recovered, rto},
+    },
     event::RecoveredBy,
+    socket::jiffies::Kernel,
 };
 
 /// A single RTO of a calm connection.

@@ -6,11 +6,10 @@ mod rto_min;
 mod timeouts;
 
 use jiff::{Timestamp, tz::TimeZone};
+use page::Page;
+pub use page::{Look, columns};
 
 use super::{Advice, Recording};
-use page::Page;
-
-pub use page::{Look, columns};
 
 /// Renders the advice.
 pub fn render(advice: &Advice, look: Look) -> String {

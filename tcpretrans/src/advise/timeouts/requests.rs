@@ -13,8 +13,8 @@ use crate::{
         estimator::{Estimator, Past},
         hanging_up::hung_up_after_us,
     },
-    deadline::Kernel,
     event::{Event, HungUpSide, RecoveredBy, Retransmit, RetransmitType, What},
+    socket::jiffies::Kernel,
 };
 
 /// What people set, ms.

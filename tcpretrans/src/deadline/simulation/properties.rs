@@ -1,15 +1,13 @@
 //! The forecast made at each simulated retransmission, against what then happened.
 
+use proptest::prelude::*;
+use tcpretrans_ebpf::tcp_state;
+
 use super::{
     setup::{Outcome, Setup},
     tcp::run,
 };
-use crate::{
-    deadline::{Kernel, of_record},
-    event::RetransmitType,
-};
-use proptest::prelude::*;
-use tcpretrans_ebpf::tcp_state;
+use crate::{deadline::of_record, event::RetransmitType, socket::jiffies::Kernel};
 
 /// `closest_call_ns` below which a jiffy, a late softirq or a cut-off ms may turn a verdict.
 pub(super) fn too_close_to_call(set: &Setup, outcome: &Outcome) -> bool {

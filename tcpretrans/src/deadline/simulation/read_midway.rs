@@ -1,13 +1,14 @@
 //! A socket that the iterator finds in the middle of its backoff: what `tcpretrans_ebpf::Kind::Seed` carries.
 
+use proptest::prelude::*;
+use tcpretrans_ebpf::{Kind, Record, tcp_state};
+
 use super::{
     properties::{connection, too_close_to_call},
     setup::{Outcome, Setup},
     tcp::run,
 };
-use crate::deadline::{Kernel, TimerView};
-use proptest::prelude::*;
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use crate::{deadline::TimerView, socket::jiffies::Kernel};
 
 /// When the tracer looks: how far into a wait, and into a jiffy, 0 to 1.
 #[derive(Debug, Clone, Copy)]

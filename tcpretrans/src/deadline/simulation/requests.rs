@@ -1,10 +1,14 @@
 //! `reqsk_timer_handler` for a request that is never answered, against the forecast.
 
-use super::buckets::TimerBase;
-use crate::deadline::{Kernel, of_record};
-use crate::event::{Knob, RetransmitType};
 use proptest::prelude::*;
 use tcpretrans_ebpf::{Record, tcp_state};
+
+use super::buckets::TimerBase;
+use crate::{
+    deadline::of_record,
+    event::{Knob, RetransmitType},
+    socket::jiffies::Kernel,
+};
 
 #[derive(Debug, Clone)]
 struct Request {

@@ -1,7 +1,8 @@
 //! What goes into a simulated connection, and what comes out.
 
-use crate::event::RetransmitType;
 use tcpretrans_ebpf::{Record, tcp_state};
+
+use crate::event::RetransmitType;
 
 /// Everything that may differ from one simulated connection to the next.
 #[derive(Debug, Clone)]

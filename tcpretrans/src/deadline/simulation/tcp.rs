@@ -1,11 +1,12 @@
 //! A TCP socket that nobody answers: `tcp_retransmit_timer` and what it calls, to the end.
 
+use tcpretrans_ebpf::{Record, tcp_state};
+
 use super::{
     buckets::TimerBase,
     setup::{Outcome, Setup, Wait},
 };
 use crate::event::RetransmitType;
-use tcpretrans_ebpf::{Record, tcp_state};
 
 const RTO_TIMER: u32 = 1;
 const TLP_TIMER: u32 = 2;

@@ -1,14 +1,16 @@
 //! Known outcomes: worked examples, and connections observed on a Linux 6.18 machine with HZ 250.
 
+use tcpretrans_ebpf::tcp_state;
+
 use super::{
     setup::{Outcome, Setup},
     tcp::run,
 };
 use crate::{
-    deadline::{Kernel, of_record},
+    deadline::of_record,
     event::{Deadline, Knob},
+    socket::jiffies::Kernel,
 };
-use tcpretrans_ebpf::tcp_state;
 
 /// A connection whose first RTO is that long.
 fn with_rto(hz: u32, rto_ms: u32) -> Setup {

@@ -5,9 +5,9 @@ use tcpretrans_ebpf::{Kind, Record};
 
 use super::{Config, Correlator, story::config};
 use crate::{
-    event::Event,
+    event::{Clock, Event},
     flow::Owner,
-    sink::{Clock, json::encode},
+    form::encode,
 };
 
 fn number() -> impl Strategy<Value = i128> {

@@ -8,6 +8,7 @@ mod unseen;
 
 use std::{collections::HashMap, sync::Arc};
 
+use schedule::Schedule;
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
 use super::{
@@ -19,10 +20,12 @@ use super::{
     thresholds,
     unseen::Watch,
 };
-use schedule::Schedule;
-
-use crate::deadline::{self, Kernel, TimerView};
-use crate::event::{Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost};
+use crate::{
+    deadline,
+    deadline::TimerView,
+    event::{Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost},
+    socket::jiffies::Kernel,
+};
 
 /// Flows that are remembered at the same time by default.
 pub const DEFAULT_MAX_FLOWS: usize = 131_072;

@@ -77,8 +77,10 @@ mod tests {
     use proptest::prelude::*;
     use tcpretrans_ebpf::tcp_state::*;
 
-    use super::super::{ca_state, story::Story};
-    use super::*;
+    use super::{
+        super::{ca_state, story::Story},
+        *,
+    };
     use crate::event::{LostWhere, What, run::Lost};
 
     const SECOND_NS: u64 = 1_000_000_000;

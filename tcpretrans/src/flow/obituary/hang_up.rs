@@ -6,12 +6,13 @@ use tcpretrans_ebpf::{Record, tcp_state};
 
 use super::words;
 use crate::{
-    deadline::{self, Kernel},
+    deadline,
     event::{HungUp, HungUpSide, RetransmitType},
     flow::{
         retransmission::unacked_bytes,
         state::{ClosedEarly, FlowState},
     },
+    socket::jiffies::Kernel,
 };
 
 /// What a close meant for the data that was under way.

@@ -2,11 +2,13 @@
 
 use tcpretrans_ebpf::{Record, tcp_state};
 
-use super::super::{
-    classify::is_orphan,
-    state::{FlowState, ResetSent, Side},
+use super::{
+    super::{
+        classify::is_orphan,
+        state::{FlowState, ResetSent, Side},
+    },
+    verdict::{How, Verdict, in_close},
 };
-use super::verdict::{How, Verdict, in_close};
 use crate::event::{Cause, Who};
 
 /// `SOCK_LINGER` in `sk_flags`.

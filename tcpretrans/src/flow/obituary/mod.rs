@@ -11,7 +11,9 @@ pub mod verdict;
 mod verdict_rows;
 pub mod words;
 
+use hang_up::Meaning;
 use tcpretrans_ebpf::{Record, tcp_state};
+use verdict::{How, Verdict};
 
 use super::{
     correlator::Config,
@@ -19,8 +21,6 @@ use super::{
     state::{Closing, FlowState},
 };
 use crate::event::{Cause, Closed, HungUp, HungUpSide};
-use hang_up::Meaning;
-use verdict::{How, Verdict};
 
 /// Writes the obituary of a flow that has gone to CLOSE.
 pub fn closed(state: &FlowState, closing: &Closing, config: &Config) -> Closed {

@@ -5,12 +5,14 @@
 
 use tcpretrans_ebpf::{Record, tcp_state};
 
-use super::super::{
-    classify::is_orphan,
-    correlator::Config,
-    state::{Closing, FlowState, ResetSent},
+use super::{
+    super::{
+        classify::is_orphan,
+        correlator::Config,
+        state::{Closing, FlowState, ResetSent},
+    },
+    local_end,
 };
-use super::local_end;
 use crate::event::{Cause, Knob, Who};
 
 /// `SHUTDOWN_MASK`: both directions.

@@ -23,7 +23,8 @@ use super::{
 };
 use crate::{
     event::{Cause, Who, run::TypeTotal},
-    sink::{errno, json::Timestamp},
+    form::Timestamp,
+    words::errno,
 };
 
 /// How many are named unless the user says otherwise.

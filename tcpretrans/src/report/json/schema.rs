@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::sink::json::Timestamp;
+use crate::form::Timestamp;
 
 /// The version of this form.
 pub(super) const SCHEMA: u32 = 1;

@@ -14,7 +14,8 @@ use crate::{
         Ending, Report,
         counts::{Verdict, verdict},
     },
-    sink::table::{cells::duration, escape::cut},
+    sink::table::cells::duration,
+    words::escape::cut,
 };
 
 /// Rows of types and endings; the rest is summed up.

@@ -17,10 +17,8 @@ use crate::{
         episode::{Ended, Outcome},
         worst::Worst,
     },
-    sink::table::{
-        cells::{duration, flow, process},
-        escape::cut_middle,
-    },
+    sink::table::cells::{duration, flow, process},
+    words::escape::cut_middle,
 };
 
 const TOP: usize = 3;

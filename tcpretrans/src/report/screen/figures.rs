@@ -3,11 +3,9 @@
 use jiff::{civil::DateTime, tz::TimeZone};
 
 use crate::{
+    event::Clock,
     report::tally::episode::Ladder,
-    sink::{
-        Clock,
-        table::cells::{local_time, time_of_day},
-    },
+    sink::table::cells::{local_time, time_of_day},
 };
 
 /// `31`, `48.2k`, `3.1M`: for columns.

@@ -13,7 +13,7 @@ use crate::{
         Report,
         groups::{By, Group, Groups, Key, Sums},
     },
-    sink::table::escape::{cut, cut_middle, visible},
+    words::escape::{cut, cut_middle, visible},
 };
 
 const TOP: usize = 3;

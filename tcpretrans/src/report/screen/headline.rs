@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     report::{Subject, tally::Report},
-    sink::table::{cells::duration, escape::visible},
+    sink::table::cells::duration,
+    words::escape::visible,
 };
 
 const NS_PER_MS: u64 = 1_000_000;

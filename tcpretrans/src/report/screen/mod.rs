@@ -13,11 +13,11 @@ mod pen;
 mod tests;
 
 use anstyle::{AnsiColor, Style};
+use figures::Times;
 use jiff::tz::TimeZone;
+use pen::Pen;
 
 use super::{Subject, tally::Report};
-use figures::Times;
-use pen::Pen;
 
 /// What the report is shown on.
 #[derive(Debug, Clone)]

@@ -7,13 +7,16 @@ use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::{
-    event::{Closed, Event, Flow, FlowId, LostWhere, Recovered, Retransmit, RetransmitType, SendError, What},
+    event::{
+        Closed, Event, Flow, FlowId, LostWhere, Recovered, Retransmit, RetransmitType, SendError, What,
+        samples as sample,
+        samples::{CLOCK, NOW_NS},
+    },
     recording::Recorded,
     report::{
         tally::{Limits, Tally, groups::By},
         window::Window,
     },
-    sink::sample_events::{self as sample, CLOCK, NOW_NS},
 };
 
 fn subject() -> Subject {

@@ -89,7 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{event::FlowId, sink::sample_events as sample};
+    use crate::event::{FlowId, samples as sample};
 
     fn flow(id: u64) -> Arc<Flow> {
         Arc::new(Flow { id: FlowId(id), ..sample::ipv4_flow() })

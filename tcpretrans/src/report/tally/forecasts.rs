@@ -79,10 +79,7 @@ impl Forecasts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::Knob,
-        sink::sample_events::{self as sample, NOW_NS},
-    };
+    use crate::event::{Knob, samples as sample, samples::NOW_NS};
 
     fn forecast(knob: Knob) -> Forecast {
         let made_ns = NOW_NS - 10_000_000_000;

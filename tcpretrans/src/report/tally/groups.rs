@@ -189,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sink::sample_events as sample;
+    use crate::event::samples as sample;
 
     fn sums(sent: u64) -> Sums {
         Sums::of_flow(Counts { sent, segs: 2 * sent, ..Counts::default() })

@@ -47,7 +47,7 @@ impl HangUps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{event::HungUp, sink::sample_events as sample};
+    use crate::event::{HungUp, samples as sample};
 
     #[test]
     fn this_sides_impatience_is_told_apart() {

@@ -20,11 +20,6 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    event::{Cause, Closed, End, Flow, Recovered, Retransmit, ThresholdName, What, Who},
-    recording::Recorded,
-    sink::Totals,
-};
 use counts::Counts;
 use episode::{Ended, Episode, Moment};
 use flows::{Flows, Followed};
@@ -35,6 +30,12 @@ use sessions::{Following, Sessions};
 use spread::Spread;
 use timeline::Timeline;
 use worst::{Worst, WorstEpisodes};
+
+use crate::{
+    event::{Cause, Closed, End, Flow, Recovered, Retransmit, ThresholdName, What, Who},
+    recording::Recorded,
+    sink::Totals,
+};
 
 /// Without the usual random seed: the same recording gives the same report, whatever has to be forgotten.
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;

@@ -140,10 +140,7 @@ impl Following {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{End, Lost},
-        sink::sample_events as sample,
-    };
+    use crate::event::{End, Lost, samples as sample};
 
     const S: i64 = 1_000_000_000;
 

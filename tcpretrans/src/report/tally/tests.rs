@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use episode::Outcome;
+use groups::Key;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    event::{
-        Deadline, Event, FlowId, HungUp, HungUpSide, InBackoff, Knob, RecoveredBy, RetransmitType, SendError,
-        run::TypeTotal,
-    },
-    sink::sample_events::{self as sample, CLOCK, NOW_NS},
+use crate::event::{
+    Deadline, Event, FlowId, HungUp, HungUpSide, InBackoff, Knob, RecoveredBy, RetransmitType, SendError,
+    run::TypeTotal,
+    samples as sample,
+    samples::{CLOCK, NOW_NS},
 };
-use episode::Outcome;
-use groups::Key;
 
 const MS: u64 = 1_000_000;
 

@@ -74,7 +74,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{event::Flow, sink::sample_events as sample};
+    use crate::event::{Flow, samples as sample};
 
     fn episode(rport: u16, duration_ms: u64) -> Ended {
         Ended {

@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt, process::Command, time::Duration};
 use tempfile::TempDir;
 
 use super::*;
-use crate::sink::{json::decode, rotation::numbered, sample_events as sample};
+use crate::{event::samples as sample, form::decode, sink::rotation::numbered};
 
 /// A log whose retries do not wait.
 fn impatient(path: &Path, rotation: Option<Rotation>) -> LogFile {

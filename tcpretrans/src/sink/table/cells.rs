@@ -9,10 +9,12 @@ use jiff::{civil::DateTime, tz::TimeZone};
 use tcpretrans_ebpf::tcp_state;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape::{cut, cut_middle, visible};
 use crate::{
-    event::{Flow, Retransmit, RetransmitType},
-    sink::{Clock, state_name},
+    event::{Clock, Flow, Retransmit, RetransmitType},
+    words::{
+        escape::{cut, cut_middle, visible},
+        state_name,
+    },
 };
 
 /// What is not known.
@@ -163,7 +165,7 @@ pub fn duration(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sample_events as sample;
+    use crate::event::samples as sample;
 
     #[test]
     fn durations() {

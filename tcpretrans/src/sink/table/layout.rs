@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthStr;
 
-use super::escape::cut;
+use crate::words::escape::cut;
 
 /// A column. The order is that on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,7 +3,6 @@
 //! `row` and `layout` are pure: the same event, layout and clock give the same line.
 
 pub mod cells;
-pub mod escape;
 pub mod layout;
 pub mod note;
 pub mod row;
@@ -13,12 +12,12 @@ pub mod style;
 use std::{fs::File, io};
 
 use jiff::tz::TimeZone;
-use terminal_size::{Height, Width, terminal_size};
-
-use super::{Clock, Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target};
-use crate::event::{Event, What};
 pub use layout::Layout;
 pub use row::row;
+use terminal_size::{Height, Width, terminal_size};
+
+use super::{Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target};
+use crate::event::{Clock, Event, What};
 
 /// Writes the table.
 #[derive(Debug)]
@@ -135,7 +134,7 @@ impl<T: Target> Sink for TableSink<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::sample_events as sample;
+    use crate::event::samples as sample;
 
     fn written(screen: Option<usize>, lines: usize) -> String {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -7,12 +7,11 @@ use std::borrow::Cow;
 
 use super::{
     cells::{local_time, time_of_day},
-    escape::visible,
     layout::Layout,
 };
 use crate::{
-    event::{Closed, What},
-    sink::Clock,
+    event::{Clock, Closed, What},
+    words::escape::visible,
 };
 
 /// Columns before the sentence.

@@ -6,10 +6,7 @@ use super::{
     note, sentence,
     style::Look,
 };
-use crate::{
-    event::{Event, Retransmit, What},
-    sink::Clock,
-};
+use crate::event::{Clock, Event, Retransmit, What};
 
 /// The event's lines without the last newline, mostly one; `None`: the table does not show such events.
 pub fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {

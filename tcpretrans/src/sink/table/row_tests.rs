@@ -5,9 +5,8 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::{
-    event::{Closed, Deadline, Flow, InBackoff, Lost, LostWhere, RetransmitType, SendError, Unseen},
-    sink::sample_events as sample,
+use crate::event::{
+    Closed, Deadline, Flow, InBackoff, Lost, LostWhere, RetransmitType, SendError, Unseen, samples as sample,
 };
 
 fn at(width: usize) -> Layout {

@@ -5,15 +5,14 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     cells::{duration, is_usual_state, local_time, state, time_of_day},
-    escape::visible,
     layout::{Column, Layout},
 };
 use crate::{
     event::{
-        Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit, Threshold,
-        ThresholdName, Unseen, What,
+        Clock, Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit,
+        Threshold, ThresholdName, Unseen, What,
     },
-    sink::{Clock, errno},
+    words::{errno, escape::visible},
 };
 
 const NS_PER_MS: u64 = 1_000_000;

@@ -108,10 +108,7 @@ pub fn colour_wanted(is_terminal: bool, env: impl Fn(&str) -> Option<String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        event::{LostWhere, SendError},
-        sink::sample_events as sample,
-    };
+    use crate::event::{LostWhere, SendError, samples as sample};
 
     fn look(retransmit: Retransmit) -> Look {
         Look::of(&sample::event(sample::ipv4_flow(), sample::retransmit(retransmit)))

@@ -6,8 +6,10 @@ use tempfile::TempDir;
 use xtask::lab::{Family, Lab, Namespace};
 
 use super::{advice, number, requests};
-use crate::limits;
-use crate::tracer::{Tracer, netns};
+use crate::{
+    limits,
+    tracer::{Tracer, netns},
+};
 
 /// The share by which forecast and fact may differ.
 const TOLERANCE: f64 = 0.15;

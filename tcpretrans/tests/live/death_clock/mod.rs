@@ -14,13 +14,13 @@ mod thresholds;
 
 use std::{thread, time::Duration};
 
-use xtask::lab::Lab;
-
-use crate::tracer::{Tracer, netns};
 use blackhole::Blackhole;
 use fact::Fact;
 use kinds::{KINDS, Kind};
 use table::Row;
+use xtask::lab::Lab;
+
+use crate::tracer::{Tracer, netns};
 
 /// How often a kind is tried anew whose timers the kernel itself served too late.
 const ATTEMPTS: usize = 3;

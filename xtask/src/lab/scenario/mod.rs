@@ -129,8 +129,9 @@ impl<'a> Stage<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     #[test]
     fn names_are_unique_and_found() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
-use super::Clock;
 use crate::event::{
-    Cause, Closed, Deadline, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Lost, LostWhere, Observation,
-    Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What, Who,
+    Cause, Clock, Closed, Deadline, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Lost, LostWhere,
+    Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What,
+    Who,
 };
 
 /// 2026-11-22 15:04:07.123456789 UTC is 1000 s after the machine's start.

@@ -5,16 +5,13 @@ pub mod decode;
 pub mod encode;
 mod flows;
 pub mod kernel_object;
-pub mod lines;
 mod meaning;
 pub mod schema;
 pub mod timestamp;
-mod tracepoint;
 
 #[cfg(test)]
 mod round_trip;
 
 pub use decode::{DecodeError, Decoded, Decoder, Detail, decode};
 pub use encode::encode;
-pub use lines::JsonSink;
 pub use timestamp::Timestamp;

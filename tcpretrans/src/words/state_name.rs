@@ -38,8 +38,9 @@ pub fn number(name: &str) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tcpretrans_ebpf::tcp_state;
+
+    use super::*;
 
     #[test]
     fn names_and_numbers() {

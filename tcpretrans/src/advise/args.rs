@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{
-    args::FilterArgs,
-    quantity,
-    selection::{self, Source},
-    usage::UsageError,
+use crate::{
+    advise::Questions,
+    filter::Filter,
+    options::{FilterArgs, quantity, selection, selection::Source, usage::UsageError},
 };
-use crate::{advise::Questions, filter::Filter};
 
 /// Options of `tcpretrans advise`.
 #[derive(Debug, Default, Args)]

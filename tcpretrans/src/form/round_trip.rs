@@ -9,15 +9,15 @@ use std::{
 use proptest::{collection::btree_map, option, prelude::*, sample::select};
 use tcpretrans_ebpf::{Kind, Record};
 
-use super::{Decoder, Detail, decode, encode};
 use crate::{
     event::{
-        Cause, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
+        Cause, Clock, Closed, Deadline, End, Event, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost,
         LostWhere, Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, SendError, Start,
         Threshold, ThresholdName, Unseen, What, Who,
         run::{Account, Timeouts, TypeTotal},
+        samples,
     },
-    sink::{Clock, sample_events},
+    form::{Decoder, Detail, decode, encode},
 };
 
 fn line_of(event: &Event, clock: &Clock) -> String {
@@ -306,8 +306,8 @@ proptest! {
 
     #[test]
     fn what_is_read_fast_is_no_less_strictly_read(at in 0_usize..3000, byte: u8, cut: bool, end in 0_usize..3000) {
-        for event in sample_events::one_of_each() {
-            let mut line = line_of(&event, &sample_events::CLOCK).trim_end().as_bytes().to_vec();
+        for event in samples::one_of_each() {
+            let mut line = line_of(&event, &samples::CLOCK).trim_end().as_bytes().to_vec();
             let at = at % line.len();
             line[at] = byte;
             if cut {
@@ -325,8 +325,8 @@ proptest! {
 
     #[test]
     fn damaged_lines_are_an_error_and_never_a_panic(at in 0_usize..3000, byte: u8, cut: bool) {
-        for event in sample_events::one_of_each() {
-            let mut line = line_of(&event, &sample_events::CLOCK).into_bytes();
+        for event in samples::one_of_each() {
+            let mut line = line_of(&event, &samples::CLOCK).into_bytes();
             let at = at % line.len();
             if cut && at > 0 && at < line.len() - 1 {
                 prop_assert!(decode(&line[..at]).is_err());
@@ -339,8 +339,8 @@ proptest! {
 
 #[test]
 fn what_we_write_is_read_fast() {
-    for event in sample_events::one_of_each() {
-        let line = line_of(&event, &sample_events::CLOCK);
+    for event in samples::one_of_each() {
+        let line = line_of(&event, &samples::CLOCK);
         let mut decoder = Decoder::new(Detail::Whole);
         let decoded =
             decoder.as_we_write_it(line.trim_end()).unwrap_or_else(|| panic!("not read fast: {line}"));
@@ -352,8 +352,8 @@ fn what_we_write_is_read_fast() {
 fn without_the_kernel_all_else_is_there() {
     let mut whole = Decoder::new(Detail::Whole);
     let mut without = Decoder::new(Detail::WithoutKernel);
-    for event in sample_events::one_of_each() {
-        let line = line_of(&event, &sample_events::CLOCK);
+    for event in samples::one_of_each() {
+        let line = line_of(&event, &samples::CLOCK);
         let mut expected = whole.decode(line.as_bytes()).unwrap();
         let base = super::kernel_object::baseline(&expected.event);
         match &mut expected.event.what {
@@ -372,7 +372,7 @@ fn without_the_kernel_all_else_is_there() {
 fn the_lines_have_the_documented_fields_in_their_order() {
     let names = |event: &Event| -> Vec<String> {
         // A map that keeps the order: the keys as they stand in the text.
-        let line = line_of(event, &sample_events::CLOCK);
+        let line = line_of(event, &samples::CLOCK);
         let mut depth = 0;
         let mut names = Vec::new();
         let mut text = String::new();
@@ -394,7 +394,7 @@ fn the_lines_have_the_documented_fields_in_their_order() {
         }
         names
     };
-    let events = sample_events::one_of_each();
+    let events = samples::one_of_each();
     let fields: BTreeMap<&str, Vec<String>> = events
         .iter()
         .map(|event| {
@@ -442,10 +442,9 @@ fn the_lines_have_the_documented_fields_in_their_order() {
 #[test]
 fn a_sentence_has_its_time_in_the_line_and_not_in_the_event() {
     let note = "closed by the peer";
-    let closed =
-        Closed { note: note.to_owned(), hung_up: Some(sample_events::hung_up()), ..sample_events::closed() };
-    let event = sample_events::event(sample_events::ipv4_flow(), What::Closed(Box::new(closed)));
-    let line = line_of(&event, &sample_events::CLOCK);
+    let closed = Closed { note: note.to_owned(), hung_up: Some(samples::hung_up()), ..samples::closed() };
+    let event = samples::event(samples::ipv4_flow(), What::Closed(Box::new(closed)));
+    let line = line_of(&event, &samples::CLOCK);
     let until = r#""note":"closed by the peer; TCP itself would have tried until 15:04:08 UTC"}"#;
     assert!(line.trim_end().ends_with(until), "{line}");
     assert_eq!(decode(line.as_bytes()).unwrap(), event);
@@ -453,9 +452,8 @@ fn a_sentence_has_its_time_in_the_line_and_not_in_the_event() {
 
 #[test]
 fn a_retransmission_as_users_see_it() {
-    let event =
-        sample_events::event(sample_events::ipv4_flow(), sample_events::retransmit(sample_events::rto()));
-    let line = line_of(&event, &sample_events::CLOCK);
+    let event = samples::event(samples::ipv4_flow(), samples::retransmit(samples::rto()));
+    let line = line_of(&event, &samples::CLOCK);
     let (head, kernel) = line.split_once(r#","kernel":"#).unwrap();
     assert_eq!(
         head,
@@ -484,16 +482,16 @@ fn what_is_unknown_is_null() {
     let flow = Flow {
         laddr: IpAddr::V6(Ipv6Addr::LOCALHOST),
         raddr: IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ..sample_events::unknown_owner()
+        ..samples::unknown_owner()
     };
     let failed = Retransmit {
         err: Some(SendError::Errno(libc::ENETUNREACH)),
         seq: None,
         srtt_us: None,
         deadline: None,
-        ..sample_events::rto()
+        ..samples::rto()
     };
-    let line = line_of(&sample_events::event(flow, sample_events::retransmit(failed)), &sample_events::CLOCK);
+    let line = line_of(&samples::event(flow, samples::retransmit(failed)), &samples::CLOCK);
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     for unknown in ["netns", "pid", "comm", "uid", "cgroup"] {
         assert!(line["flow"][unknown].is_null(), "{unknown}");
@@ -510,8 +508,7 @@ fn what_is_unknown_is_null() {
 #[test]
 #[ignore = "measures; means something only with --release and an idle machine"]
 fn speed() {
-    let event =
-        sample_events::event(sample_events::ipv4_flow(), sample_events::retransmit(sample_events::rto()));
+    let event = samples::event(samples::ipv4_flow(), samples::retransmit(samples::rto()));
     let per_second = |what: &str, mut once: Box<dyn FnMut() + '_>| {
         let rounds = 200_000_u32;
         let started = std::time::Instant::now();
@@ -522,14 +519,14 @@ fn speed() {
         println!("{what}: {rate:.0} events/s");
         rate
     };
-    let line = line_of(&event, &sample_events::CLOCK);
+    let line = line_of(&event, &samples::CLOCK);
     println!("{} bytes a line", line.len());
     let mut buffer = Vec::new();
     let encoding = per_second(
         "encode",
         Box::new(|| {
             buffer.clear();
-            encode(&event, &sample_events::CLOCK, &mut buffer).unwrap();
+            encode(&event, &samples::CLOCK, &mut buffer).unwrap();
         }),
     );
     let decoding = per_second(

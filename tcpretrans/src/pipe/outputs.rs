@@ -2,11 +2,13 @@
 
 use anyhow::Context;
 
-use super::{Clock, JsonSink, LogFile, Rotation, Sink, SinkError, Stream, TableSink, Totals};
 use crate::{
-    cli::{args::Format, config::OutputConfig},
-    event::{Event, LostWhere, What, run::Lost},
+    event::{Clock, Event, LostWhere, What, run::Lost},
     filter::gate::Gate,
+    sink::{
+        JsonSink, LogFile, Sink, SinkError, Stream, TableSink, Totals,
+        config::{Format, OutputConfig},
+    },
 };
 
 /// Opens everything that events go to.
@@ -26,8 +28,7 @@ pub fn open(config: &OutputConfig) -> anyhow::Result<Vec<Box<dyn Sink>>> {
         None => {}
     }
     if let Some(log) = &config.log {
-        let rotation =
-            log.rotation.map(|rotation| Rotation { max_bytes: rotation.size_bytes, keep: rotation.keep });
+        let rotation = log.rotation;
         sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
     }
     Ok(sinks)

@@ -1,17 +1,14 @@
 //! What a run shall do: the command line understood and checked.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
-use super::{
-    args::{Format, LiveArgs, OutputArgs, TracingArgs},
-    quantity,
-    selection::{self, Source},
-    usage::UsageError,
+use crate::{
+    filter::Filter,
+    kernel::programs::DEFAULT_RING_BYTES,
+    live::args::{LiveArgs, TracingArgs},
+    options::{check_file, count, quantity, selection, selection::Source, usage::UsageError},
+    sink::config::OutputConfig,
 };
-use crate::{filter::Filter, kernel::programs::DEFAULT_RING_BYTES};
 
 /// A run of live tracing.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,37 +33,6 @@ pub struct Config {
     pub verbosity: u8,
 }
 
-/// Where events go, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutputConfig {
-    /// Form of standard output; `None`: nothing goes there.
-    pub stdout: Option<Format>,
-    /// The log.
-    pub log: Option<LogConfig>,
-    /// Totals at the end.
-    pub summary: bool,
-    /// Percentage of the death budget at which to warn, 1 to 100.
-    pub warn_at_percent: u8,
-}
-
-/// A log of JSON Lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogConfig {
-    /// The file.
-    pub path: PathBuf,
-    /// `None`: it grows without limit.
-    pub rotation: Option<Rotation>,
-}
-
-/// When a new log file begins, and what stays of the old ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotation {
-    /// Bytes.
-    pub size_bytes: u64,
-    /// Old files.
-    pub keep: u32,
-}
-
 /// When to stop; `None`: only when told to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
@@ -76,8 +42,6 @@ pub struct Limits {
     pub count: Option<u64>,
 }
 
-const DEFAULT_KEEP: u32 = 5;
-const DEFAULT_WARN_AT_PERCENT: u8 = 50;
 /// The kernel maps a ring twice in a row and counts its pages in 32 bits; nobody needs more than this.
 const LARGEST_RING: u64 = 1 << 30;
 /// Records are some 500 bytes: a ring of a page on a machine with small pages holds eight.
@@ -89,7 +53,7 @@ impl Config {
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
     pub fn from_args(args: &LiveArgs, command: Vec<String>) -> Result<Config, UsageError> {
-        let output = OutputConfig::from_args(&args.output, args.tracing.ready_file.is_some())?;
+        let output = args.output.config(args.tracing.ready_file.is_some())?;
         let limits = limits(&args.tracing)?;
         let ring_bytes = ring_bytes(args.tracing.ring_size.as_deref())?;
         if let Some(path) = &args.tracing.ready_file {
@@ -109,105 +73,12 @@ impl Config {
     }
 }
 
-impl OutputConfig {
-    /// Understands the options of whatever prints events. `useful_without`: it does something even if nothing is
-    /// printed.
-    ///
-    /// # Errors
-    /// [`UsageError`] for the first thing that is wrong.
-    pub fn from_args(args: &OutputArgs, useful_without: bool) -> Result<OutputConfig, UsageError> {
-        if args.quiet && args.format.is_some() {
-            return Err(UsageError::conflict(
-                "-q and --format exclude each other: -q leaves standard output empty",
-            ));
-        }
-        if args.quiet && args.output.is_none() && !args.summary && !useful_without {
-            return Err(UsageError::conflict("-q alone leaves nothing to see: add -o FILE or --summary"));
-        }
-        let stdout = if args.quiet { None } else { Some(args.format.unwrap_or_default()) };
-        Ok(OutputConfig {
-            stdout,
-            log: log(args)?,
-            summary: args.summary,
-            warn_at_percent: args.warn_at.as_deref().map_or(Ok(DEFAULT_WARN_AT_PERCENT), percent)?,
-        })
-    }
-}
-
-fn log(args: &OutputArgs) -> Result<Option<LogConfig>, UsageError> {
-    let Some(path) = &args.output else {
-        return match (&args.rotate_size, &args.rotate_keep) {
-            (None, None) => Ok(None),
-            (Some(_), _) => Err(UsageError::conflict("--rotate-size needs a log to rotate: add -o FILE")),
-            (None, Some(_)) => Err(UsageError::conflict("--rotate-keep needs a log to rotate: add -o FILE")),
-        };
-    };
-    if path == Path::new("-") {
-        let sentence = "-o - is not a file: use --format json for JSON Lines on standard output";
-        return Err(UsageError::conflict(sentence));
-    }
-    check_file("--output", path)?;
-    let rotation = match (&args.rotate_size, &args.rotate_keep) {
-        (None, None) => None,
-        (None, Some(_)) => {
-            return Err(UsageError::conflict(
-                "--rotate-keep needs to know when to rotate: add --rotate-size",
-            ));
-        }
-        (Some(size), keep) => Some(Rotation {
-            size_bytes: rotate_size(size)?,
-            keep: keep.as_deref().map_or(Ok(DEFAULT_KEEP), rotate_keep)?,
-        }),
-    };
-    Ok(Some(LogConfig { path: path.clone(), rotation }))
-}
-
-/// Refuses early what could never be written. Whether it can be will be seen when it is opened.
-fn check_file(option: &'static str, path: &Path) -> Result<(), UsageError> {
-    let shown = path.display();
-    if path.is_dir() {
-        return Err(UsageError::value(option, format!("{shown} is a directory")));
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
-            Err(UsageError::value(option, format!("there is no directory {} for {shown}", parent.display())))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn rotate_size(text: &str) -> Result<u64, UsageError> {
-    match quantity::size(text) {
-        Ok(0) => Err(UsageError::value("--rotate-size", "must be more than zero")),
-        size => size.map_err(|problem| UsageError::value("--rotate-size", problem)),
-    }
-}
-
-fn rotate_keep(text: &str) -> Result<u32, UsageError> {
-    let count = quantity::count(text).map_err(|problem| UsageError::value("--rotate-keep", problem))?;
-    u32::try_from(count).map_err(|_| UsageError::value("--rotate-keep", format!("'{text}' is too large")))
-}
-
-fn percent(text: &str) -> Result<u8, UsageError> {
-    let number = text.strip_suffix('%').unwrap_or(text);
-    match quantity::count(number) {
-        Ok(percent @ 1..=100) => Ok(percent as u8),
-        _ => Err(UsageError::value("--warn-at", format!("'{text}' is not a percentage from 1 to 100"))),
-    }
-}
-
 fn limits(args: &TracingArgs) -> Result<Limits, UsageError> {
     let duration = args.duration.as_deref().map(quantity::duration).transpose();
     Ok(Limits {
         duration: duration.map_err(|problem| UsageError::value("--duration", problem))?,
         count: count(args.count.as_deref())?,
     })
-}
-
-/// `--count`
-pub(super) fn count(text: Option<&str>) -> Result<Option<u64>, UsageError> {
-    let count = text.map(quantity::count).transpose();
-    count.map_err(|problem| UsageError::value("--count", problem))
 }
 
 fn ring_bytes(text: Option<&str>) -> Result<u32, UsageError> {
@@ -233,10 +104,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cli::args::CommandLine;
+    use crate::sink::{
+        Rotation,
+        config::{Format, LogConfig},
+    };
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        live: LiveArgs,
+    }
 
     fn config(options: &[&str]) -> Result<Config, UsageError> {
-        let line = CommandLine::try_parse_from([&["tcpretrans"], options].concat()).expect("clap accepts it");
+        let line = Line::try_parse_from([&["tcpretrans"], options].concat()).expect("clap accepts it");
         Config::from_args(&line.live, vec!["tcpretrans".to_owned()])
     }
 
@@ -277,7 +157,7 @@ mod tests {
             "443",
         ])
         .expect("valid");
-        let rotation = Some(Rotation { size_bytes: 100 << 20, keep: 3 });
+        let rotation = Some(Rotation { max_bytes: 100 << 20, keep: 3 });
         assert_eq!(
             config.output,
             OutputConfig {

@@ -4,7 +4,6 @@ use std::{collections::BTreeSet, fmt::Display, str::FromStr};
 
 use tcpretrans_ebpf::filter::{MAX_NETNS, MAX_PREFIXES};
 
-use super::{args::FilterArgs, usage::UsageError};
 use crate::{
     event::RetransmitType,
     filter::{Family, Filter, ports::PortSet, prefix::Prefix},
@@ -12,6 +11,7 @@ use crate::{
         cgroup::{self, Hierarchy},
         netns,
     },
+    options::{FilterArgs, usage::UsageError},
 };
 
 /// What the flows come from.

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{
-    args::{FilterArgs, OutputArgs},
-    config::{self, OutputConfig},
-    selection::{self, Source},
-    usage::UsageError,
+use crate::{
+    filter::Filter,
+    options::{FilterArgs, OutputArgs, selection, selection::Source, usage::UsageError},
+    recording,
+    sink::config::OutputConfig,
 };
-use crate::{filter::Filter, recording};
 
 /// Options of `tcpretrans replay`.
 #[derive(Debug, Args)]
@@ -52,7 +51,7 @@ impl ReplayConfig {
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
     pub fn from_args(args: &ReplayArgs) -> Result<ReplayConfig, UsageError> {
-        let output = OutputConfig::from_args(&args.output, false)?;
+        let output = args.output.config(false)?;
         if let Some(log) = &output.log
             && args.files.iter().any(|file| recording::is_same_file(file, &log.path))
         {
@@ -64,7 +63,7 @@ impl ReplayConfig {
             filter: selection::filter(&args.filter, Source::Recording)?,
             warn_at_percent: args.output.warn_at.is_some().then_some(output.warn_at_percent),
             all_closes: args.output.all_closes,
-            count: config::count(args.count.as_deref())?,
+            count: crate::options::count(args.count.as_deref())?,
             output,
         })
     }
@@ -75,14 +74,16 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::args::{Command, CommandLine};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        replay: ReplayArgs,
+    }
 
     fn config(options: &[&str]) -> Result<ReplayConfig, UsageError> {
-        let line = CommandLine::try_parse_from([&["tcpretrans", "replay"], options].concat());
-        match line.expect("clap accepts it").command {
-            Some(Command::Replay(args)) => ReplayConfig::from_args(&args),
-            other => panic!("{other:?}"),
-        }
+        let line = Line::try_parse_from([&["replay"], options].concat()).expect("clap accepts it");
+        ReplayConfig::from_args(&line.replay)
     }
 
     #[test]
@@ -106,7 +107,7 @@ mod tests {
         let path = file.path().to_str().expect("text");
         let error = config(&[path, "-o", path]).expect_err("it would never end").to_string();
         assert!(error.ends_with("is what is to be read: give another file"), "{error}");
-        assert!(CommandLine::try_parse_from(["tcpretrans", "replay"]).is_err(), "no file");
+        assert!(Line::try_parse_from(["replay"]).is_err(), "no file");
         assert!(config(&["x", "-n", "0"]).is_err());
         assert!(config(&["x", "-q"]).is_err());
     }

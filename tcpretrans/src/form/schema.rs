@@ -7,7 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{kernel_object::KernelObject, timestamp::Timestamp};
+use crate::form::{kernel_object::KernelObject, timestamp::Timestamp};
 
 /// The version of this schema.
 pub const SCHEMA: u32 = 1;

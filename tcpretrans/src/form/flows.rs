@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{meaning, schema::FlowObject};
-use crate::event::Flow;
+use crate::{
+    event::Flow,
+    form::{meaning, schema::FlowObject},
+};
 
 /// Texts that are remembered: some 20 MB.
 const MOST: usize = 1 << 16;

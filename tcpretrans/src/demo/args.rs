@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{args::Format, usage::UsageError};
+use crate::{options::usage::UsageError, sink::config::Format};
 
 /// Options of `tcpretrans demo`.
 #[derive(Debug, Args)]

@@ -4,24 +4,24 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tcpretrans_ebpf::{Kind, Record};
 
-use super::{
-    decode::DecodeError,
-    schema::{
-        AccountTotals, ClosedLine, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine,
-        LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
-        TimeoutTotals,
-    },
-    timestamp::Timestamp,
-    tracepoint,
-};
 use crate::{
     event::{
         Cause, Closed, Deadline, End, Flow, FlowId, HungUp, HungUpSide, InBackoff, Knob, Lost, LostWhere,
         Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName,
         Unseen, What, Who,
+        clock::Clock,
         run::{Account, Timeouts, TypeTotal},
     },
-    sink::{clock::Clock, errno, signal, state_name},
+    form::{
+        decode::DecodeError,
+        schema::{
+            AccountTotals, ClosedLine, DeadlineObject, EndLine, FlowObject, HungUpObject, InBackoffLine,
+            LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text, ThresholdLine,
+            TimeoutTotals,
+        },
+        timestamp::Timestamp,
+    },
+    words::{errno, signal, state_name, tracepoint},
 };
 
 /// The one of `all` that is called so.

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::args::FilterArgs;
-use crate::report::tally::groups::By;
+use crate::{options::FilterArgs, report::tally::groups::By};
 
 /// Options of `tcpretrans report`.
 #[derive(Debug, Default, Args)]

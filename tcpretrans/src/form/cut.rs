@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use super::timestamp::Timestamp;
+use crate::form::timestamp::Timestamp;
 
 /// Parts of a line.
 #[derive(Debug, PartialEq)]

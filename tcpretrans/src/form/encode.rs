@@ -5,19 +5,22 @@ use std::{borrow::Cow, collections::BTreeMap, fmt::Write, str};
 use serde::Serialize;
 use tcpretrans_ebpf::Record;
 
-use super::{
-    kernel_object::{self, baseline},
-    schema::{
-        AccountTotals, ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject,
-        InBackoffLine, LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text,
-        ThresholdLine, TimeoutTotals,
-    },
-    timestamp::Timestamp,
-    tracepoint,
-};
 use crate::{
-    event::{Closed, Deadline, End, Event, Flow, FlowId, HungUp, Retransmit, Start, What, run::Account},
-    sink::{clock::Clock, errno, signal, state_name},
+    event::{
+        Closed, Deadline, End, Event, Flow, FlowId, HungUp, Retransmit, Start, What, clock::Clock,
+        run::Account,
+    },
+    form::{
+        kernel_object,
+        kernel_object::baseline,
+        schema::{
+            AccountTotals, ClosedLine, DeadlineObject, EndLine, EventTotals, FlowObject, HungUpObject,
+            InBackoffLine, LostLine, ObservationLine, RecoveredLine, RetransmitLine, SCHEMA, StartLine, Text,
+            ThresholdLine, TimeoutTotals,
+        },
+        timestamp::Timestamp,
+    },
+    words::{errno, signal, state_name, tracepoint},
 };
 
 /// Appends the event's line, newline included.

@@ -4,16 +4,16 @@ use std::{str, sync::Arc};
 
 use tcpretrans_ebpf::Record;
 
-use super::{
-    cut::cut,
-    flows::Flows,
-    kernel_object::{self, BadField, KernelObject, baseline},
-    meaning,
-    schema::{Common, ObservationLine, RetransmitLine, SCHEMA},
-};
 use crate::{
-    event::{Event, What},
-    sink::clock::Clock,
+    event::{Event, What, clock::Clock},
+    form::{
+        cut::cut,
+        flows::Flows,
+        kernel_object,
+        kernel_object::{BadField, KernelObject, baseline},
+        meaning,
+        schema::{Common, ObservationLine, RetransmitLine, SCHEMA},
+    },
 };
 
 /// Why a line is no event.

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 
-use super::encode;
 use crate::{
-    event::Event,
-    sink::{Clock, Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target},
+    event::{Clock, Event},
+    form::encode,
+    sink::{Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target},
 };
 
 /// Writes every event as a line.
@@ -47,15 +47,15 @@ mod tests {
     use std::io::{BufRead, BufReader};
 
     use super::*;
-    use crate::sink::{json::decode, sample_events};
+    use crate::{event::samples, form::decode};
 
     #[test]
     fn what_goes_in_comes_out() {
-        let events = sample_events::one_of_each();
+        let events = samples::one_of_each();
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut sink = JsonSink::new(Stream::new(file.reopen().unwrap()));
         for event in &events {
-            sink.write(event, &sample_events::CLOCK).unwrap();
+            sink.write(event, &samples::CLOCK).unwrap();
         }
         sink.flush().unwrap();
         let lines = BufReader::new(file.reopen().unwrap()).lines();
