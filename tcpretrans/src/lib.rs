@@ -9,6 +9,7 @@ pub mod deadline;
 pub mod demo;
 pub mod doctor;
 pub mod event;
+pub mod failure;
 pub mod filter;
 pub mod flow;
 pub mod form;

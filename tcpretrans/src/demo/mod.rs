@@ -4,19 +4,17 @@
 
 pub mod args;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
-
-use anyhow::anyhow;
+use std::io::{self, Write};
 
 use crate::{
     demo::args::DemoConfig,
+    failure::Failure,
+    options::Exit,
+    pipe::args::OutputConfig,
     recording::{Detail, Reader},
     replay,
     replay::{args::ReplayConfig, pace::Pace},
-    sink::config::{Format, OutputConfig},
+    sink::{Format, registry::AllSinks},
 };
 
 const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");
@@ -37,23 +35,25 @@ Can it trace? tcpretrans doctor. To keep a log and look at it later: sudo tcpret
 ///
 /// # Errors
 /// If the program is damaged.
-pub fn recording() -> anyhow::Result<Vec<u8>> {
+pub fn recording() -> io::Result<Vec<u8>> {
     miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(INCIDENT, MOST_BYTES)
-        .map_err(|error| anyhow!("the recording in this program is damaged: {error}"))
+        .map_err(|error| io::Error::other(format!("the recording in this program is damaged: {error}")))
 }
 
 /// Shows it.
 ///
 /// # Errors
 /// If standard output cannot be written to.
-pub fn run(config: &DemoConfig) -> anyhow::Result<ExitCode> {
-    let reader = Reader::of_memory("the demo", recording()?, Detail::Whole)?;
+pub fn run(config: &DemoConfig) -> Result<Exit, Failure> {
+    let recording = recording().map_err(Failure::io("cannot show the demo"))?;
+    let reader = Reader::of_memory("the demo", recording, Detail::Whole)?;
     let replay = ReplayConfig {
         files: Vec::new(),
         filter: Default::default(),
-        output: OutputConfig { stdout: Some(config.format), log: None, summary: false, warn_at_percent: 50 },
-        warn_at_percent: None,
-        all_closes: false,
+        output: OutputConfig {
+            sinks: AllSinks { stdout: Some(config.format), ..AllSinks::default() },
+            ..OutputConfig::default()
+        },
         count: None,
     };
     let told = config.format == Format::Table;

@@ -1,6 +1,6 @@
 //! Pauses between events, as they were when they happened, but none longer than one cares to wait.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use crate::event::{Event, What};
 
@@ -22,10 +22,14 @@ impl Pace {
         Pace { speed, latest_ns: None }
     }
 
-    /// How long to wait before this is printed.
-    fn before(&mut self, event: &Event) -> Duration {
-        let shown = event.what.is_flow_event() || matches!(event.what, What::InBackoff(_) | What::End(_));
-        if !shown {
+    /// How long to wait before this is printed. To be asked once for each event.
+    pub fn before(&mut self, event: &Event) -> Duration {
+        let is_shown = match event.what {
+            What::InBackoff(_) | What::Retransmit(_) | What::Threshold(_) | What::Recovered(_) => true,
+            What::Closed(_) | What::End(_) => true,
+            What::Start(_) | What::Observation(_) | What::Lost(_) => false,
+        };
+        if !is_shown {
             return Duration::ZERO;
         }
         // An end is told a little after its time, when others have been told.
@@ -33,14 +37,6 @@ impl Pace {
         self.latest_ns = Some(latest_ns.max(event.mono_ns));
         let pause = Duration::from_nanos(event.mono_ns.saturating_sub(latest_ns));
         Duration::try_from_secs_f64(pause.as_secs_f64() / self.speed).unwrap_or(LONGEST).min(LONGEST)
-    }
-
-    /// Waits until this may be printed.
-    pub fn keep(&mut self, event: &Event) {
-        let pause = self.before(event);
-        if !pause.is_zero() {
-            thread::sleep(pause);
-        }
     }
 }
 

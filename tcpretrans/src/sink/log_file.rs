@@ -1,5 +1,6 @@
 //! `-o FILE`: a recording that survives full disks, rotation, logrotate and crashes.
 
+mod args;
 mod open_file;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+pub use args::{LogArgs, LogConfig};
 use bytes::BytesMut;
 use open_file::OpenFile;
 
@@ -80,16 +82,6 @@ impl LogFile {
             mono_ns: 0,
             clock: Clock::default(),
         })
-    }
-
-    /// Lets go of the file: what is written from now on goes to a newly opened one (SIGHUP).
-    ///
-    /// # Errors
-    /// As [`Sink::flush`].
-    pub fn reopen(&mut self) -> Result<(), SinkError> {
-        let result = self.flush();
-        self.file = None;
-        result
     }
 
     fn encode(&mut self, event: &Event) -> Result<(), SinkError> {

@@ -225,19 +225,6 @@ fn devices_are_written_and_neither_locked_nor_rotated() {
     assert!(!Path::new("/dev/null.1").exists());
 }
 
-#[test]
-fn sighup_opens_the_file_anew() {
-    let (dir, path) = dir();
-    let mut log = begun(&path, None);
-    put(&mut log, &numbered_event(1));
-    log.reopen().unwrap();
-    fs::rename(&path, dir.path().join("old")).unwrap();
-    put(&mut log, &numbered_event(2));
-    log.flush().unwrap();
-    assert_eq!(told(&dir.path().join("old")), ["start", "1"]);
-    assert_eq!(told(&path), ["start", "2"]);
-}
-
 /// A file system of 64 kB, as long as it lives.
 struct SmallDisk(TempDir);
 

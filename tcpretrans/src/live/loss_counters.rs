@@ -15,7 +15,7 @@ const RETRANSMISSIONS: [Kind; 2] = [Kind::Retransmit, Kind::SynAck];
 
 /// Counts that were already reported.
 #[derive(Debug, Default)]
-pub struct Losses {
+pub struct LossCounters {
     ring: u64,
     recursion: u64,
     retransmissions: u64,
@@ -23,19 +23,19 @@ pub struct Losses {
 
 /// What is new.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct NewLosses {
     /// To be told.
     pub lost: Vec<Lost>,
     /// There may be retransmissions among it.
     pub retransmissions: bool,
 }
 
-impl Losses {
+impl LossCounters {
     /// What was lost since the last call.
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn check(&mut self, programs: &Programs) -> Result<Found, AttachError> {
+    pub fn check(&mut self, programs: &Programs) -> Result<NewLosses, AttachError> {
         let of_retransmissions = |name: &str| {
             let mut tracepoints = TRACEPOINTS.iter();
             tracepoints
@@ -50,8 +50,8 @@ impl Losses {
     }
 
     /// The counts now; `recursion`: of all programs, and of those that tell of retransmissions.
-    fn since_last(&mut self, ring: &KindCounts, recursion: [u64; 2]) -> Found {
-        let mut found = Found::default();
+    fn since_last(&mut self, ring: &KindCounts, recursion: [u64; 2]) -> NewLosses {
+        let mut found = NewLosses::default();
         let mut note = |place, seen: &mut u64, now: u64| {
             let records = now.saturating_sub(*seen);
             *seen = now;
@@ -80,27 +80,27 @@ mod tests {
         counts
     }
 
-    fn found<const N: usize>(lost: [Lost; N], retransmissions: bool) -> Found {
-        Found { lost: lost.into(), retransmissions }
+    fn found<const N: usize>(lost: [Lost; N], retransmissions: bool) -> NewLosses {
+        NewLosses { lost: lost.into(), retransmissions }
     }
 
     #[test]
     fn each_loss_is_told_once_and_by_its_place() {
-        let mut losses = Losses::default();
-        assert_eq!(losses.since_last(&ring(0, 0), [0, 0]), Found::default());
+        let mut losses = LossCounters::default();
+        assert_eq!(losses.since_last(&ring(0, 0), [0, 0]), NewLosses::default());
         assert_eq!(losses.since_last(&ring(7, 0), [0, 0]), found([Lost::counted(7, LostWhere::Ring)], true));
         assert_eq!(
             losses.since_last(&ring(7, 0), [2, 2]),
             found([Lost::counted(2, LostWhere::Recursion)], true)
         );
-        assert_eq!(losses.since_last(&ring(7, 0), [2, 2]), Found::default());
+        assert_eq!(losses.since_last(&ring(7, 0), [2, 2]), NewLosses::default());
         let both = [Lost::counted(1, LostWhere::Ring), Lost::counted(3, LostWhere::Recursion)];
         assert_eq!(losses.since_last(&ring(8, 0), [5, 2]), found(both, true));
     }
 
     #[test]
     fn state_changes_are_no_retransmissions() {
-        let mut losses = Losses::default();
+        let mut losses = LossCounters::default();
         assert_eq!(losses.since_last(&ring(0, 9), [0, 0]), found([Lost::counted(9, LostWhere::Ring)], false));
         assert_eq!(
             losses.since_last(&ring(0, 9), [4, 0]),
