@@ -33,7 +33,7 @@ pub fn run(config: &AdviseConfig) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
     // Nobody may be reading standard error.
-    let _ = reader.damage().tell(&mut io::stderr().lock());
+    let _ = reader.damage().write(&mut io::stderr().lock());
     Ok(if reader.damage().is_any() { Exit::Usage } else { Exit::Done })
 }
 

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use tcpretrans_ebpf::Kind;
+
 use super::{
     findings::{Item, Section, State},
-    losses,
+    missing_fields,
 };
 use crate::kernel::{
     btf::{self, Btf},
@@ -79,7 +81,7 @@ fn owners(standing: &Standing) -> Item {
 /// The tracepoints that the programs go on.
 pub fn tracepoints(btf: &Btf) -> Section {
     let item = |tracepoint: &crate::kernel::features::Tracepoint| match btf.tracepoint_args(tracepoint.name) {
-        Some(_) => Item::new(tracepoint.name, State::Ok, detail(btf, tracepoint.name)),
+        args @ Some(_) => Item::new(tracepoint.name, State::Ok, detail(tracepoint.kind, args)),
         None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
             State::Ok,
@@ -94,20 +96,16 @@ pub fn tracepoints(btf: &Btf) -> Section {
 }
 
 /// Arguments that came late, which `Features` asks for by their number as well.
-fn detail(btf: &Btf, name: &str) -> String {
-    let more = btf.tracepoint_args(name).is_some_and(|count| count >= 3);
-    match (name, more) {
-        ("tcp_retransmit_skb", true) => "failed attempts are seen, with their error",
-        ("tcp_retransmit_skb", false) => {
-            "only what was sent is seen: attempts that failed locally are hidden"
-        }
-        ("tcp_send_reset", true) => "with the kernel's reason for the reset",
-        ("tcp_send_reset", false) => {
-            "without a reason: why this side sent a reset is concluded from the socket"
-        }
-        _ => "",
+fn detail(kind: Kind, args: Option<usize>) -> &'static str {
+    let has_third = args.is_some_and(|count| count >= 3);
+    match kind {
+        Kind::Retransmit if has_third => "failed attempts are seen, with their error",
+        Kind::Retransmit => "only what was sent is seen: attempts that failed locally are hidden",
+        Kind::SendReset if has_third => "with the kernel's reason for the reset",
+        Kind::SendReset => "without a reason: why this side sent a reset is concluded from the socket",
+        Kind::SynAck | Kind::State | Kind::ReceiveReset | Kind::CongState | Kind::Destroy => "",
+        Kind::ErrorReport | Kind::Calibrate | Kind::Seed => "",
     }
-    .to_owned()
 }
 
 /// Fields of the kernel's structures, and what else depends on the version.
@@ -127,7 +125,7 @@ fn of_features(features: &Features) -> Vec<Item> {
         .iter()
         .filter(|field| !has_alternative(features, field))
         .filter_map(|field| {
-            let lost = losses::without(field).err()?;
+            let lost = missing_fields::without(field).err()?;
             Some(Item::new(*field, State::Degraded, format!("not in this kernel: {lost}")))
         })
         .collect();

@@ -3,8 +3,8 @@
 pub mod args;
 mod budget;
 pub mod findings;
-mod losses;
 mod machine;
+mod missing_fields;
 mod proof;
 mod sysctls;
 mod text;

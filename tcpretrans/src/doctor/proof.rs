@@ -43,9 +43,7 @@ pub fn run(btf: &Btf) -> Proof {
 }
 
 fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> Result<u32, kernel::Error> {
-    let missing = |name: &str, error: &kernel::Error| {
-        Item::new(name, State::Missing, sentence(error))
-    };
+    let missing = |name: &str, error: &kernel::Error| Item::new(name, State::Missing, sentence(error));
     let attached = Features::detect(btf).map_err(kernel::Error::from).and_then(|features| {
         let settings = Settings { ring_bytes: RING_BYTES, ..Settings::default() };
         let (programs, ring) = Programs::attach(&features, &settings)?;

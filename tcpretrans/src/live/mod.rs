@@ -65,7 +65,8 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     let sinks = config.output.sinks.open()?;
     let mut pipe = Pipe::new(Gate::new(config.filter.clone(), Before::Kernel), sinks, config.limits.count);
     ring.begin(config, &features, &calibration, events, &mut pipe)?;
-    let duration = config.limits.duration.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    let duration =
+        config.limits.duration.map(|duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     pipe::run(&mut ring, &mut pipe, duration.map(|duration| started_ns.saturating_add(duration)))?;
     let (totals, duration_ms) = pipe.finish();
     if config.output.summary {

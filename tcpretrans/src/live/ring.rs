@@ -9,7 +9,9 @@ use aya::maps::{MapData, RingBuf};
 use tcpretrans_ebpf::{Kind, Record};
 use tokio::{io::unix::AsyncFd, runtime::Runtime};
 
-use super::{clock, config::Config, loss_counters::LossCounters, reader::Reader, seed, signals::Signals, start};
+use super::{
+    clock, config::Config, loss_counters::LossCounters, reader::Reader, seed, signals::Signals, start,
+};
 use crate::{
     event::{Clock, End, Event, What, run::Account},
     failure::Failure,

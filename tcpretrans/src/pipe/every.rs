@@ -35,7 +35,8 @@ mod tests {
     #[test]
     fn at_once_then_by_the_period() {
         let mut every = Every::period(10);
-        let due: Vec<u64> = [5, 6, 14, 15, 16, 99, 100, 109].into_iter().filter(|&now| every.is_due(now)).collect();
+        let due: Vec<u64> =
+            [5, 6, 14, 15, 16, 99, 100, 109].into_iter().filter(|&now| every.is_due(now)).collect();
         assert_eq!(due, [5, 15, 99, 109]);
         assert_eq!(every.next_ns(), 119);
     }

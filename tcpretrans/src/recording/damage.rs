@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-/// Damaged lines that are told one by one; of the rest, how many.
-const TOLD: usize = 10;
+/// Damaged lines that are named one by one; of the rest, how many.
+const NAMED: usize = 10;
 
 /// What was skipped, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl Damage {
         self.count > 0
     }
 
-    /// Tells all of it, a sentence a line.
+    /// Writes all of it, a sentence a line.
     ///
     /// # Errors
     /// From writing.
-    pub fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         for line in &self.first {
             writeln!(out, "tcpretrans: {line}")?;
         }
@@ -77,7 +77,7 @@ impl Damage {
 
     pub(super) fn line(&mut self, file: &str, number: u64, why: impl std::fmt::Display) {
         self.count += 1;
-        if self.first.len() < TOLD {
+        if self.first.len() < NAMED {
             self.first.push(format!("{file}:{number}: {why}"));
         }
     }
@@ -89,7 +89,7 @@ impl Damage {
     pub(super) fn note(&mut self, note: String) {
         match self.notes.contains(&note) {
             true => {}
-            false if self.notes.len() < TOLD => self.notes.push(note),
+            false if self.notes.len() < NAMED => self.notes.push(note),
             false => self.more_notes += 1,
         }
     }
@@ -114,7 +114,7 @@ mod tests {
             damage.note(format!("remark {number}"));
         }
         let mut told = Vec::new();
-        damage.tell(&mut told).unwrap();
+        damage.write(&mut told).unwrap();
         let told = String::from_utf8(told).unwrap();
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines.len(), 23, "{told}");

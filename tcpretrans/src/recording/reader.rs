@@ -149,11 +149,6 @@ impl Reader {
         self.file.as_ref().is_none_or(|file| !file.lines.has_line())
     }
 
-    /// Where the last event came from: `FILE:LINE`.
-    pub fn place(&self) -> String {
-        self.file.as_ref().map_or_else(String::new, |file| format!("{}:{}", file.name, file.number))
-    }
-
     fn advance(&mut self) -> Result<Option<Recorded>, ReadError> {
         loop {
             if self.file.is_none() && !self.next_file()? {

@@ -86,7 +86,10 @@ mod tests {
         assert_eq!((as_recorded.files.len(), as_recorded.output.warn_at_percent), (2, None));
         assert!(!as_recorded.output.all_closes && as_recorded.filter == Filter::default());
         let told = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
-        assert_eq!((told.output.warn_at_percent, told.output.all_closes, told.count), (Some(50), true, Some(3)));
+        assert_eq!(
+            (told.output.warn_at_percent, told.output.all_closes, told.count),
+            (Some(50), true, Some(3))
+        );
         assert!(told.filter.ports.is_some());
     }
 

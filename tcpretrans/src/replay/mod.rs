@@ -57,7 +57,7 @@ pub fn play(reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> Result
     }
     let (reader, failure) = recording.into_reader();
     // Nobody may be reading standard error either.
-    let _ = reader.damage().tell(&mut io::stderr());
+    let _ = reader.damage().write(&mut io::stderr());
     match failure {
         Some(error) => Err(error.into()),
         None if reader.damage().is_any() => Ok(Exit::Usage),

@@ -69,7 +69,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     subject.unknown_events = reader.damage().unknown_events();
 
     // First the warnings: on a terminal the report is what stays in sight.
-    let told = reader.damage().tell(&mut io::stderr().lock());
+    let told = reader.damage().write(&mut io::stderr().lock());
     told.map_err(Failure::io("cannot write to standard error"))?;
     let mut stdout = io::stdout().lock();
     let text = match args.report.format {

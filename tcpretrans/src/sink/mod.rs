@@ -15,7 +15,6 @@ use std::io;
 
 pub use json_lines::JsonSink;
 pub use log_file::{LogConfig, LogFile};
-pub use registry::InReplay;
 pub use rotation::Rotation;
 pub use stdout::Format;
 pub use stream::Stream;
@@ -92,11 +91,4 @@ pub enum SinkError {
         /// What happens next, or what to do.
         hint: &'static str,
     },
-}
-
-impl SinkError {
-    /// Is it the quiet end that a closed pipe asks for?
-    pub fn is_closed(&self) -> bool {
-        matches!(self, SinkError::Closed)
-    }
 }

@@ -18,8 +18,10 @@ pub trait SinkArgs: clap::Args {
 
 /// A sink that was asked for.
 pub trait SinkConfig {
-    /// What it is good for when a recording is played again. Each sink has to say it.
-    const IN_REPLAY: InReplay;
+    /// Whether it makes sense for a recording that is played again, for which each sink has to answer. `None`: it takes
+    /// events of the past as it takes those of the present. Else the sentence that says why it does not: something that
+    /// speaks of the present (a metrics endpoint, a collector) is refused there.
+    const REFUSED_IN_REPLAY: Option<&'static str>;
 
     /// Opens it.
     ///
@@ -28,26 +30,10 @@ pub trait SinkConfig {
     fn open(&self) -> Result<Box<dyn Sink>, SinkError>;
 }
 
-/// Does a sink make sense for events of the past?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InReplay {
-    /// It takes them as those of a live trace.
-    Welcome,
-    /// It speaks of the present only (a metrics endpoint, a collector). Asking for it is an error.
-    Refused {
-        /// The option that asks for it.
-        option: &'static str,
-        /// Why not, as the end of a sentence.
-        why: &'static str,
-    },
-}
-
-impl InReplay {
-    fn check(self, origin: Origin) -> Result<(), UsageError> {
-        match (self, origin) {
-            (InReplay::Refused { option, why }, Origin::Recording) => Err(UsageError::value(option, why)),
-            (InReplay::Refused { .. }, Origin::Live) | (InReplay::Welcome, _) => Ok(()),
-        }
+fn check_origin<S: SinkConfig>(config: Option<&S>, origin: Origin) -> Result<(), UsageError> {
+    match (origin, S::REFUSED_IN_REPLAY) {
+        (Origin::Recording, Some(sentence)) if config.is_some() => Err(UsageError::conflict(sentence)),
+        (Origin::Recording | Origin::Live, _) => Ok(()),
     }
 }
 
@@ -73,9 +59,7 @@ macro_rules! sinks {
             /// [`UsageError`] for the first thing that is wrong, or for a sink that makes no sense there.
             pub fn config(&self, origin: Origin) -> Result<AllSinks, UsageError> {
                 let sinks = AllSinks { $($name: self.$name.config()?,)+ };
-                $(if sinks.$name.is_some() {
-                    <$args as SinkArgs>::Config::IN_REPLAY.check(origin)?;
-                })+
+                $(check_origin(sinks.$name.as_ref(), origin)?;)+
                 Ok(sinks)
             }
         }
@@ -110,14 +94,85 @@ sinks! {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args, Parser};
+
     use super::*;
+    use crate::event::{Clock, Event};
+
+    /// What another sink would bring: its options, what they mean, and itself.
+    #[derive(Debug, Default, Args)]
+    pub struct MetricsArgs {
+        #[arg(long)]
+        metrics: Option<String>,
+    }
+
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Metrics(String);
+
+    impl SinkArgs for MetricsArgs {
+        type Config = Metrics;
+
+        fn config(&self) -> Result<Option<Metrics>, UsageError> {
+            Ok(self.metrics.clone().map(Metrics))
+        }
+    }
+
+    impl SinkConfig for Metrics {
+        const REFUSED_IN_REPLAY: Option<&'static str> =
+            Some("--metrics shows the present, of which a recording has none");
+
+        fn open(&self) -> Result<Box<dyn Sink>, SinkError> {
+            Ok(Box::new(self.clone()))
+        }
+    }
+
+    impl Sink for Metrics {
+        fn write(&mut self, _: &Event, _: &Clock) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn take_lost(&mut self) -> u64 {
+            0
+        }
+    }
+
+    // And a line here.
+    sinks! {
+        stdout: StdoutArgs,
+        log: LogArgs,
+        metrics: MetricsArgs,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        sinks: AllSinkArgs,
+    }
+
+    fn sinks(options: &[&str], origin: Origin) -> Result<AllSinks, UsageError> {
+        Line::try_parse_from([&["tcpretrans"], options].concat())
+            .expect("clap accepts it")
+            .sinks
+            .config(origin)
+    }
+
+    #[test]
+    fn a_line_in_the_list_is_enough_for_a_sink_to_be_opened() {
+        let config = sinks(&["-q", "--metrics", "127.0.0.1:9090"], Origin::Live).expect("valid");
+        assert_eq!(config.metrics, Some(Metrics("127.0.0.1:9090".to_owned())));
+        assert!(!config.is_empty());
+        assert_eq!(config.open().expect("opens").len(), 1);
+        assert!(sinks(&["-q"], Origin::Live).expect("valid").is_empty());
+    }
 
     #[test]
     fn what_speaks_of_the_present_is_refused_in_a_replay() {
-        let metrics = InReplay::Refused { option: "--metrics", why: "a replay has no present to measure" };
-        assert_eq!(metrics.check(Origin::Live), Ok(()));
-        let refused = metrics.check(Origin::Recording).expect_err("refused").to_string();
-        assert_eq!(refused, "--metrics: a replay has no present to measure");
-        assert_eq!(InReplay::Welcome.check(Origin::Recording), Ok(()));
+        let error = sinks(&["--metrics", "127.0.0.1:9090"], Origin::Recording).expect_err("refused");
+        assert_eq!(error.to_string(), "--metrics shows the present, of which a recording has none");
+        assert!(sinks(&["-o", "x.jsonl", "--format", "json"], Origin::Recording).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{
-    InReplay, JsonSink, Sink, SinkError, Stream, TableSink,
+    JsonSink, Sink, SinkError, Stream, TableSink,
     registry::{SinkArgs, SinkConfig},
 };
 use crate::options::UsageError;
@@ -44,7 +44,7 @@ impl SinkArgs for StdoutArgs {
 }
 
 impl SinkConfig for Format {
-    const IN_REPLAY: InReplay = InReplay::Welcome;
+    const REFUSED_IN_REPLAY: Option<&'static str> = None;
 
     fn open(&self) -> Result<Box<dyn Sink>, SinkError> {
         Ok(match self {

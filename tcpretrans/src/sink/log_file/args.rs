@@ -8,7 +8,7 @@ use super::LogFile;
 use crate::{
     options::{UsageError, check_file, quantity},
     sink::{
-        InReplay, Rotation, Sink, SinkError,
+        Rotation, Sink, SinkError,
         registry::{SinkArgs, SinkConfig},
     },
 };
@@ -46,9 +46,7 @@ impl SinkArgs for LogArgs {
         let Some(path) = &self.output else {
             return match (&self.rotate_size, &self.rotate_keep) {
                 (None, None) => Ok(None),
-                (Some(_), _) => {
-                    Err(UsageError::conflict("--rotate-size needs a log to rotate: add -o FILE"))
-                }
+                (Some(_), _) => Err(UsageError::conflict("--rotate-size needs a log to rotate: add -o FILE")),
                 (None, Some(_)) => {
                     Err(UsageError::conflict("--rotate-keep needs a log to rotate: add -o FILE"))
                 }
@@ -75,7 +73,7 @@ impl SinkArgs for LogArgs {
 }
 
 impl SinkConfig for LogConfig {
-    const IN_REPLAY: InReplay = InReplay::Welcome;
+    const REFUSED_IN_REPLAY: Option<&'static str> = None;
 
     fn open(&self) -> Result<Box<dyn Sink>, SinkError> {
         Ok(Box::new(LogFile::open(&self.path, self.rotation)?))
