@@ -22,8 +22,9 @@ const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");
 const MOST_BYTES: usize = 4 << 20;
 
 const BEFORE: &str = "\
-A recorded incident on one host, some 15 seconds of it: a backup copes with a lossy path. Then the servers vanish:
-search lives through it, checkout does not, billing does not wait to see, and mailer calls a host that is not there.
+A recorded incident on one host, some 15 seconds of it: backup repairs losses on a bad path. Then the servers stop
+answering: search recovers, checkout times out, billing closes its connection before TCP gives up, and mailer connects
+to a host that never answers.
 ";
 
 const AFTER: &str = "\
@@ -56,12 +57,12 @@ pub fn run(config: &DemoConfig) -> Result<Exit, Failure> {
         },
         count: None,
     };
-    let told = config.format == Format::Table;
-    if told {
+    let for_people = config.format == Format::Table;
+    if for_people {
         say(BEFORE);
     }
     let code = replay::play(reader, &replay, config.speed.map(Pace::new))?;
-    if told {
+    if for_people {
         say(AFTER);
     }
     Ok(code)

@@ -25,15 +25,15 @@ pub fn release() -> String {
 pub fn foundations(standing: &Standing) -> Section {
     let mut items = vec![btf_item(standing)];
     let obstacles = standing.obstacles();
-    let told = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
-    items.push(match told(|obstacle| matches!(obstacle, CannotTrace::Lockdown)) {
+    let first = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
+    items.push(match first(|obstacle| matches!(obstacle, CannotTrace::Lockdown)) {
         Some(obstacle) => Item::new("lockdown", State::Missing, obstacle.to_string()),
         None => Item::new("lockdown", State::Ok, standing.lockdown.name()),
     });
     let privileges = |obstacle: &CannotTrace| {
         matches!(obstacle, CannotTrace::Privileges { .. } | CannotTrace::UserNamespace)
     };
-    items.push(match told(privileges) {
+    items.push(match first(privileges) {
         Some(obstacle) => Item::new("privileges", State::Missing, obstacle.to_string()),
         None if standing.capabilities.is_none() => {
             Item::new("privileges", State::Unknown, "/proc does not tell which capabilities this process has")

@@ -62,7 +62,7 @@ pub fn examine() -> Findings {
             }
         }
         Err(error) => {
-            // Missing BTF was told above already; this is for what is there and is none.
+            // Missing BTF was reported above already; this is for a file that is there and is none.
             if standing.btf.is_none() {
                 let items = vec![Item::new("BTF", State::Missing, error.to_string())];
                 sections.push(Section { name: "Kernel types", items });

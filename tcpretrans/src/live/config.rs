@@ -25,7 +25,7 @@ pub struct Config {
     pub ready_file: Option<PathBuf>,
     /// Size of the ring: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Percentage of the death budget at which to warn, 1 to 100.
+    /// Percentage of the time until the kernel gives up at which to warn, 1 to 100.
     pub warn_at_percent: u8,
     /// Look for connections that are in trouble already when the trace begins.
     pub seed: bool,
@@ -33,7 +33,7 @@ pub struct Config {
     pub verbosity: u8,
 }
 
-/// When to stop; `None`: only when told to.
+/// When to stop; `None`: a signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// After this time.

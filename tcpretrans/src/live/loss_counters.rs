@@ -24,7 +24,7 @@ pub struct LossCounters {
 /// What is new.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct NewLosses {
-    /// To be told.
+    /// To be reported.
     pub lost: Vec<Lost>,
     /// There may be retransmissions among it.
     pub retransmissions: bool,
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn each_loss_is_told_once_and_by_its_place() {
+    fn each_loss_is_reported_once_and_by_its_place() {
         let mut losses = LossCounters::default();
         assert_eq!(losses.since_last(&ring(0, 0), [0, 0]), NewLosses::default());
         assert_eq!(losses.since_last(&ring(7, 0), [0, 0]), found([Lost::counted(7, LostWhere::Ring)], true));

@@ -1,4 +1,4 @@
-//! Live tracing: load, attach, and trace until told to stop.
+//! Live tracing: load, attach, and trace until a signal or a limit ends it.
 
 pub mod args;
 mod clock;
@@ -36,7 +36,7 @@ use crate::{
 /// How long the tracer's own record may take to come back.
 const CALIBRATION_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Traces until told to stop.
+/// Traces until a signal or a limit ends it.
 ///
 /// # Errors
 /// Whatever keeps this machine from tracing, or the output from being opened.

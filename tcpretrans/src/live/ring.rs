@@ -221,7 +221,7 @@ impl Source for Ring {
         for batch in &rest.batches {
             self.hand_over(batch, pipe);
         }
-        // One time for all that is told last: a replay has it from `end`.
+        // One time for all that is reported last: a replay has it from `end`.
         let end_ns = clock::mono_ns();
         if let Some(trace) = pipe.trace() {
             trace.finish(end_ns);

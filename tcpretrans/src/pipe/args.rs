@@ -17,7 +17,8 @@ pub struct OutputArgs {
     /// Totals at the end
     #[arg(long)]
     pub summary: bool,
-    /// Warn when this much of a connection's time to live without an answer is used [default: 50; replay: as recorded]
+    /// Warn when a connection has used up this share of the time after which the kernel gives it up [default: 50; replay:
+    /// as recorded]
     #[arg(long, value_name = "PERCENT")]
     pub warn_at: Option<String>,
     /// Report the end of every connection, not only of those that were in trouble
@@ -32,7 +33,7 @@ pub struct OutputConfig {
     pub sinks: AllSinks,
     /// Totals at the end.
     pub summary: bool,
-    /// Percentage of the death budget at which to warn, 1 to 100; `None`: as recorded, or else
+    /// Percentage of the time until the kernel gives up at which to warn, 1 to 100; `None`: as recorded, or else
     /// [`DEFAULT_WARN_AT_PERCENT`].
     pub warn_at_percent: Option<u8>,
     /// Report the end of every connection; false: as recorded.

@@ -141,8 +141,8 @@ fn pipe(sinks: Vec<Notebook>, count: Option<u64>) -> Pipe {
     pipe
 }
 
-/// Runs it all; what one sink was asked to do.
-fn told(mut source: MadeUp, count: Option<u64>, stop_ms: Option<u64>) -> Vec<String> {
+/// Runs it all; what its one sink was asked to do.
+fn notes_of(mut source: MadeUp, count: Option<u64>, stop_ms: Option<u64>) -> Vec<String> {
     let notes = Notes::default();
     let mut pipe = pipe(vec![Notebook { notes: notes.clone(), ..Notebook::default() }], count);
     run(&mut source, &mut pipe, stop_ms.map(|ms| ms * MS)).expect("nothing fails here");
@@ -154,7 +154,7 @@ fn told(mut source: MadeUp, count: Option<u64>, stop_ms: Option<u64>) -> Vec<Str
 fn ticks_come_by_the_sources_clock_whether_or_not_anything_happens() {
     let steps = [(700, Step::Retransmission), (1700, Step::Exhausted)];
     assert_eq!(
-        told(MadeUp::new(steps), None, None),
+        notes_of(MadeUp::new(steps), None, None),
         [
             "start",
             "tick 0 ms",
@@ -172,7 +172,7 @@ fn a_stop_ends_it_in_good_order_with_what_is_on_its_way() {
     let steps = [(100, Step::Retransmission), (200, Step::Stop)];
     let source = MadeUp { rest: 2, ..MadeUp::new(steps) };
     assert_eq!(
-        told(source, None, None),
+        notes_of(source, None, None),
         ["start", "tick 0 ms", "retransmit", "retransmit", "retransmit", "end 200 ms, 3 sent, 0 lost"]
     );
 }
@@ -181,7 +181,7 @@ fn a_stop_ends_it_in_good_order_with_what_is_on_its_way() {
 fn it_stops_when_its_time_is_over() {
     let steps = [(300, Step::Retransmission)];
     assert_eq!(
-        told(MadeUp::new(steps), None, Some(600)),
+        notes_of(MadeUp::new(steps), None, Some(600)),
         ["start", "tick 0 ms", "retransmit", "tick 500 ms", "end 600 ms, 1 sent, 0 lost"]
     );
 }
@@ -190,7 +190,7 @@ fn it_stops_when_its_time_is_over() {
 fn it_stops_when_enough_was_printed() {
     let steps = [(100, Step::Retransmission), (100, Step::Retransmission), (100, Step::Retransmission)];
     assert_eq!(
-        told(MadeUp::new(steps), Some(2), None),
+        notes_of(MadeUp::new(steps), Some(2), None),
         ["start", "tick 0 ms", "retransmit", "retransmit", "end 100 ms, 2 sent, 0 lost"]
     );
 }
@@ -210,7 +210,7 @@ fn a_closed_output_ends_it_and_the_others_have_their_end() {
 }
 
 #[test]
-fn what_an_output_lost_is_told_and_counted() {
+fn what_an_output_lost_is_reported_and_counted() {
     let notes = Notes::default();
     let mut pipe = pipe(vec![Notebook { notes: notes.clone(), lost: 7, ..Notebook::default() }], None);
     run(&mut MadeUp::new([(100, Step::Exhausted)]), &mut pipe, None).expect("nothing fails here");

@@ -36,7 +36,7 @@ impl Damage {
         &self.notes
     }
 
-    /// Is anything damaged, so that the exit code has to tell?
+    /// Is anything damaged, so that the exit code has to say so?
     pub fn is_any(&self) -> bool {
         self.count > 0
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_ones_are_told_and_the_rest_counted() {
+    fn the_first_ones_are_named_and_the_rest_counted() {
         let mut damage = Damage::default();
         for number in 1..=12 {
             damage.line("x.jsonl", number, "cut short");
@@ -113,11 +113,11 @@ mod tests {
         for number in [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
             damage.note(format!("remark {number}"));
         }
-        let mut told = Vec::new();
-        damage.write(&mut told).unwrap();
-        let told = String::from_utf8(told).unwrap();
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 23, "{told}");
+        let mut written = Vec::new();
+        damage.write(&mut written).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines.len(), 23, "{written}");
         assert_eq!(lines[0], "tcpretrans: x.jsonl:1: cut short");
         assert_eq!(
             lines[10..13],

@@ -81,16 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn the_recording_decides_unless_told_otherwise() {
+    fn the_recording_decides_unless_asked_otherwise() {
         let as_recorded = config(&["a.jsonl", "b.jsonl"]).expect("valid");
         assert_eq!((as_recorded.files.len(), as_recorded.output.warn_at_percent), (2, None));
         assert!(!as_recorded.output.all_closes && as_recorded.filter == Filter::default());
-        let told = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
+        let asked = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
         assert_eq!(
-            (told.output.warn_at_percent, told.output.all_closes, told.count),
+            (asked.output.warn_at_percent, asked.output.all_closes, asked.count),
             (Some(50), true, Some(3))
         );
-        assert!(told.filter.ports.is_some());
+        assert!(asked.filter.ports.is_some());
     }
 
     #[test]

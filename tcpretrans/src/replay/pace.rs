@@ -32,7 +32,7 @@ impl Pace {
         if !is_shown {
             return Duration::ZERO;
         }
-        // An end is told a little after its time, when others have been told.
+        // The end of a connection is reported a little after its time, when later events have been.
         let latest_ns = self.latest_ns.unwrap_or(event.mono_ns);
         self.latest_ns = Some(latest_ns.max(event.mono_ns));
         let pause = Duration::from_nanos(event.mono_ns.saturating_sub(latest_ns));
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_late_waits_for_nothing() {
+    fn what_is_reported_late_waits_for_nothing() {
         assert_eq!(pauses(1.0, &[5000, 5200, 5100, 5300]), [0, 200, 0, 100]);
     }
 }

@@ -69,8 +69,8 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     subject.unknown_events = reader.damage().unknown_events();
 
     // First the warnings: on a terminal the report is what stays in sight.
-    let told = reader.damage().write(&mut io::stderr().lock());
-    told.map_err(Failure::io("cannot write to standard error"))?;
+    let warned = reader.damage().write(&mut io::stderr().lock());
+    warned.map_err(Failure::io("cannot write to standard error"))?;
     let mut stdout = io::stdout().lock();
     let text = match args.report.format {
         ReportFormat::Json => json::render(&report, &subject).map_err(Failure::stdout)? + "\n",

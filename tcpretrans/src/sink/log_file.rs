@@ -13,7 +13,7 @@ pub use args::{LogArgs, LogConfig};
 use bytes::BytesMut;
 use open_file::OpenFile;
 
-use super::{Rotation, Sink, SinkError, outage::Outage, rotation, stream::count_lines, tells_of_lost_output};
+use super::{Rotation, Sink, SinkError, outage::Outage, reports_lost_output, rotation, stream::count_lines};
 use crate::{
     event::{Clock, Event, Lost, LostWhere, What},
     form::encode,
@@ -42,12 +42,12 @@ pub struct LogFile {
     line: Vec<u8>,
     outage: Outage,
     rotation_outage: Outage,
-    /// The file was deleted, which nobody was told yet.
+    /// The file was deleted, which is not reported yet.
     was_deleted: bool,
     /// Events lost since it was last asked.
     lost: u64,
-    /// Events lost that the file does not tell of yet.
-    untold: u64,
+    /// Events lost that the file does not report yet.
+    unreported: u64,
     /// Of the last event.
     mono_ns: u64,
     clock: Clock,
@@ -78,7 +78,7 @@ impl LogFile {
             rotation_outage: Outage::none(),
             was_deleted: false,
             lost: 0,
-            untold: 0,
+            unreported: 0,
             mono_ns: 0,
             clock: Clock::default(),
         })
@@ -145,7 +145,7 @@ impl LogFile {
             if full {
                 break;
             }
-            self.tell_of_losses()?;
+            self.report_losses()?;
         }
         Ok(rotated)
     }
@@ -212,11 +212,11 @@ impl LogFile {
     }
 
     /// After an outage, the file itself says what it lacks.
-    fn tell_of_losses(&mut self) -> Result<(), SinkError> {
-        if self.untold == 0 {
+    fn report_losses(&mut self) -> Result<(), SinkError> {
+        if self.unreported == 0 {
             return Ok(());
         }
-        let lost = Lost::counted(mem::take(&mut self.untold), LostWhere::Output);
+        let lost = Lost::counted(mem::take(&mut self.unreported), LostWhere::Output);
         self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) })?;
         self.waiting.extend_from_slice(&self.line);
         Ok(())
@@ -232,7 +232,7 @@ impl LogFile {
 
     fn lose(&mut self, events: u64) {
         self.lost += events;
-        self.untold += events;
+        self.unreported += events;
     }
 }
 
@@ -259,9 +259,9 @@ impl Sink for LogFile {
             self.parts = 0;
             return self.begin();
         }
-        // This file's own losses it tells of itself, once it can be written again. Were it to take this event,
+        // The file reports its own losses, once it can be written again. Were it to take this event,
         // then each event lost would make another one to lose.
-        if tells_of_lost_output(event) {
+        if reports_lost_output(event) {
             return Ok(());
         }
         self.encode(event)?;

@@ -23,8 +23,8 @@ pub use table::TableSink;
 
 use crate::event::{Clock, Event, Lost, LostWhere, What};
 
-/// Is it the news of events that an output lost?
-fn tells_of_lost_output(event: &Event) -> bool {
+/// Does it report events that an output lost?
+fn reports_lost_output(event: &Event) -> bool {
     matches!(event.what, What::Lost(Lost { place: LostWhere::Output, .. }))
 }
 

@@ -16,7 +16,7 @@ pub use layout::Layout;
 pub use row::row;
 use terminal_size::{Height, Width, terminal_size};
 
-use super::{Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target};
+use super::{Sink, SinkError, reports_lost_output, stream::Stream, whole_lines::Target};
 use crate::event::{Clock, Event, What};
 
 /// Writes the table.
@@ -103,7 +103,7 @@ impl<T: Target> Sink for TableSink<T> {
         let Some(lines) = row(event, &self.layout, clock) else { return Ok(()) };
         self.header_if_due()?;
         // Each event counts once, however many lines it takes.
-        let mut counts = !tells_of_lost_output(event);
+        let mut counts = !reports_lost_output(event);
         for line in lines.split('\n') {
             self.since_header = self.since_header.map(|lines| lines + 1);
             let line = format!("{line}\n");
