@@ -24,6 +24,9 @@ const FLOORS: &[&[&str]] = &[
     &["socket"],
 ];
 
+/// What still runs up. Nothing may be added; what is mended has to leave this list.
+const TO_BE_MENDED: &[(&str, &str)] = &[("words/errno.rs", "event"), ("words/tracepoint.rs", "kernel")];
+
 fn floor(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }
@@ -135,20 +138,27 @@ fn every_room_uses_only_what_is_below_it() {
     let mut files = Vec::new();
     modules(&sources(), &[], &mut files);
     let mut wrong = Vec::new();
+    let mut left = TO_BE_MENDED.to_vec();
     let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, path) in files {
         let Some(room) = path.first() else { continue };
         let code = code(&fs::read_to_string(&file).expect("readable"));
         let own = floor(room).unwrap_or_else(|| panic!("{room} has no place in the order of rooms"));
         for used in used_rooms(&code, &path) {
+            let name = file.strip_prefix(sources()).expect("below the sources").to_str().expect("ASCII");
             if floor(&used).is_some_and(|other| other <= own) {
-                wrong.push(format!("{}: {room} uses {used}", file.display()));
+                if let Some(at) = left.iter().position(|known| *known == (name, used.as_str())) {
+                    left.swap_remove(at);
+                    continue;
+                }
+                wrong.push(format!("{name}: {room} uses {used}"));
             }
             edges.entry(room.clone()).or_default().insert(used);
         }
     }
     assert!(edges.len() > 10, "the sources were not understood: {edges:?}");
     assert!(wrong.is_empty(), "these run up:\n{}", wrong.join("\n"));
+    assert!(left.is_empty(), "mended, so take it off the list: {left:?}");
 }
 
 #[test]

@@ -33,12 +33,11 @@ pub const TICK_NS: u64 = 500_000_000;
 /// # Errors
 /// The source's.
 pub fn run(source: &mut impl Source, pipe: &mut Pipe, stop_ns: Option<u64>) -> Result<(), Failure> {
-    let stop_ns = stop_ns.unwrap_or(u64::MAX);
     let mut tick = Every::period(TICK_NS);
     while !pipe.outputs.is_enough() {
-        match source.wait(tick.next_ns().min(stop_ns)) {
+        match source.wait(tick.next_ns().min(stop_ns.unwrap_or(u64::MAX))) {
             Woken::By(Input::Stop) => break,
-            Woken::ByTime if source.now_ns() >= stop_ns => break,
+            Woken::ByTime if stop_ns.is_some_and(|stop_ns| source.now_ns() >= stop_ns) => break,
             Woken::ByTime => {}
         }
         let supply = source.take(pipe)?;
