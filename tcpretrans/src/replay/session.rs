@@ -81,7 +81,7 @@ impl Session {
             // The only ones that come of time passing, which here comes of the records alone.
             What::Closed(_) => {
                 if let Some(flow) = &event.flow {
-                    self.correlator.end_was_told(flow.id, event.mono_ns, events);
+                    self.correlator.end_was_announced(flow.id, event.mono_ns, events);
                 }
             }
             What::Threshold(_) | What::Recovered(_) | What::InBackoff(_) | What::End(_) => {}

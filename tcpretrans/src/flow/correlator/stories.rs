@@ -117,7 +117,7 @@ fn an_undone_episode_was_spurious() {
 #[test]
 fn a_loss_that_is_no_congestion_cannot_be_judged() {
     let mut story = Story::new(ESTABLISHED);
-    story.record.sock.ca_state = ca_state::LOSS;
+    story.record.sock.ca_state = CaState::Loss as u8;
     story.retransmit();
     assert_eq!(story.retransmits()[0].ty, crate::event::RetransmitType::Pmtu);
     story.acknowledge();
@@ -132,7 +132,7 @@ fn an_answered_probe_is_a_recovery() {
     story.retransmit();
     story.acknowledge();
     story.wait_ms(40);
-    story.cong(ca_state::CWR);
+    story.cong(CaState::Cwr as u8);
     let recovered = story.recovered()[0];
     assert_eq!((recovered.by, recovered.spurious), (RecoveredBy::TlpAck, Some(false)));
 }

@@ -11,26 +11,27 @@ use crate::{
         identity::{self, Ends},
         unseen::{Counted, Gap, Watch},
     },
+    socket::{Nanos, RecordExt},
 };
 
 impl Correlator {
-    /// From now on, tells of retransmissions that made no record. For a live trace: a recording has been told of them
+    /// From now on, reports retransmissions that made no record. For a live trace: a recording has them
     /// already. `maybe_failed`: this kernel makes no record of attempts that fail locally.
     pub fn watch_for_unseen(&mut self, now_ns: u64, maybe_failed: bool) {
-        self.watch = Some(Watch::from(now_ns, maybe_failed));
+        self.watch = Some(Watch::from(Nanos(now_ns), maybe_failed));
     }
 
-    /// Records of retransmissions were lost up to now, and that is told: they explain what is missing until then.
+    /// Records of retransmissions were lost up to now, and that is reported: they explain what is missing until then.
     pub fn retransmissions_were_lost(&mut self, now_ns: u64) {
         if let Some(watch) = &mut self.watch {
-            watch.explained(now_ns);
+            watch.explained(Nanos(now_ns));
         }
     }
 
-    /// No retransmission's record was lost up to now but for those that made none: these are told.
+    /// No retransmission's record was lost up to now but for those that made none: these are reported.
     pub fn nothing_was_lost(&mut self, events: &mut Vec<Event>) {
         if let Some(watch) = &mut self.watch {
-            watch.tell(events);
+            watch.report(events);
         }
     }
 
@@ -50,24 +51,24 @@ impl Correlator {
                 let before = std::mem::replace(&mut state.counted, Counted::after(record));
                 let gap = before.gap_before(kind, record)?;
                 flow = Some(state.flow.clone());
-                (gap, before.at_ns)
+                (gap, before.at)
             }
             None => {
                 let request = identity::request_id(Ends::of(record));
                 let request = self.flows.get_mut(request).map(|state| state.counted);
                 let before = watch.before_first(record, request)?;
-                (before.gap_before(kind, record)?, before.at_ns)
+                (before.gap_before(kind, record)?, before.at)
             }
         };
-        let (gap, since_ns) = before;
-        (!self.watch.as_ref()?.explains(since_ns)).then_some((gap, flow))
+        let (gap, since) = before;
+        (!self.watch.as_ref()?.explains(since)).then_some((gap, flow))
     }
 
     /// Keeps a gap that `record` has shown. Without a flow it was the flow's first record.
     pub(super) fn hold(&mut self, gap: Gap, record: &Record, id: FlowId, flow: Option<Arc<Flow>>) {
         let flow = flow.or_else(|| self.flows.get_mut(id).map(|state| state.flow.clone()));
         if let (Some(watch), Some(flow)) = (&mut self.watch, flow) {
-            watch.hold(gap, record.mono_ns, flow);
+            watch.hold(gap, record.time(), flow);
         }
     }
 }
@@ -77,11 +78,11 @@ mod tests {
     use proptest::prelude::*;
     use tcpretrans_ebpf::tcp_state::*;
 
-    use super::{
-        super::{ca_state, story::Story},
-        *,
+    use super::{super::story::Story, *};
+    use crate::{
+        event::{LostWhere, What, run::Lost},
+        socket::CaState,
     };
-    use crate::event::{LostWhere, What, run::Lost};
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -327,14 +328,14 @@ mod tests {
             Step::Fast(segs) => {
                 let sock = &mut story.record.sock;
                 (sock.ca_state, sock.icsk_pending, sock.total_retrans) =
-                    (ca_state::RECOVERY, 1, before + u32::from(segs));
+                    (CaState::Recovery as u8, 1, before + u32::from(segs));
                 story.record.segs = segs;
                 story.say(Kind::Retransmit);
             }
             Step::Busy | Step::Refused => {
                 let sock = &mut story.record.sock;
                 sock.total_retrans += u32::from(matches!(step, Step::Refused));
-                (sock.icsk_pending, sock.ca_state) = (0, ca_state::LOSS);
+                (sock.icsk_pending, sock.ca_state) = (0, CaState::Loss as u8);
                 sock.icsk_retransmits += 1;
                 story.record.segs = 1;
                 story.record.err = if matches!(step, Step::Busy) { -libc::EBUSY } else { -libc::EPERM };
@@ -344,7 +345,7 @@ mod tests {
             Step::Acked => story.record.sock.icsk_retransmits = 0,
             Step::Recovered => {
                 story.record.sock.icsk_retransmits = 0;
-                story.record.sock.ca_state = ca_state::LOSS;
+                story.record.sock.ca_state = CaState::Loss as u8;
                 story.cong(0);
             }
             Step::CheckedForLosses => story.correlator.nothing_was_lost(&mut story.events),

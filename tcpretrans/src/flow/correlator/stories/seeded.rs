@@ -9,7 +9,7 @@ fn in_backoff() -> Story {
     story.wait_ms(10_000);
     let sock = &mut story.record.sock;
     (sock.icsk_retransmits, sock.icsk_backoff, sock.icsk_pending) = (3, 3, 1);
-    sock.ca_state = ca_state::LOSS;
+    sock.ca_state = CaState::Loss as u8;
     sock.icsk_rto = 408;
     sock.retrans_stamp = (story.record.mono_ns / 1_000_000 - 1400) as u32;
     sock.timer_expires = story.record.jiffies + 200;
@@ -56,7 +56,7 @@ fn timeouts_that_were_seen_and_found_count_once() {
     story.record.sock.icsk_retransmits += 2;
     story.say(Kind::Seed);
     story.record.sock.sk_err = libc::ETIMEDOUT as u32;
-    story.state(tcp_state::CLOSE);
+    story.state(CLOSE);
     story.end();
     let closed = story.closed()[0];
     assert_eq!((closed.retransmissions, closed.segs), (3, 3), "one seen, and two that no event told of");
