@@ -5,7 +5,7 @@ use tcpretrans_ebpf::Record;
 use super::view::{Estimate, Sysctls, Thin, Timer, TimerView};
 use crate::{
     event::RetransmitType,
-    socket::{ABSENT, Hz, Jiffies, Millis, Nanos, Pending, RecordExt, SnapshotExt, TcpState},
+    socket::{Hz, Jiffies, Millis, Nanos, Pending, RecordExt, SnapshotExt, TcpState, present},
 };
 
 /// Between reading the clock (`tcp_mstamp_refresh`) and the tracepoint.
@@ -69,7 +69,7 @@ impl TimerView {
             thin: thin(record, hz, timed_out),
             window_closed: sock.snd_wnd == 0,
             last_ack: record.jiffies_of(sock.rcv_tstamp),
-            modern_probe0: sock.icsk_rto_max != ABSENT || sock.total_rto().is_some(),
+            modern_probe0: present(sock.icsk_rto_max).is_some() || sock.total_rto().is_some(),
             sysctls,
         })
     }
@@ -156,7 +156,7 @@ fn armed(ty: RetransmitType, record: &Record, hz: Hz) -> Timer {
 /// `tcp_stream_is_thin`, and the RTO that it then gets (`__tcp_set_rto`).
 fn thin(record: &Record, hz: Hz, timed_out: bool) -> Thin {
     let sock = &record.sock;
-    let allowed = sock.thin_lto == 1 || !matches!(sock.tcp_thin_linear_timeouts, 0 | ABSENT);
+    let allowed = sock.thin_lto == 1 || present(sock.tcp_thin_linear_timeouts).is_some_and(|on| on != 0);
     if !allowed || sock.state() != TcpState::Established || sock.packets_out >= THIN_PACKETS {
         return Thin::No;
     }

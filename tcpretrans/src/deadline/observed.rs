@@ -87,7 +87,7 @@ impl Row {
 }
 
 #[test]
-fn the_first_timeout_foretells_the_end() {
+fn the_end_is_forecast_from_the_first_timeout() {
     for row in ROWS {
         let found = of_record(row.ty, &row.record(), Hz::new(HZ)).expect(row.what);
         let off_ms = (found.expected_ns as i64 - row.died_ns as i64) / 1_000_000;

@@ -87,7 +87,7 @@ impl Queue {
 
     /// `max_syn_ack_retries` as `reqsk_timer_handler` reduces it.
     fn allows(self, max_retries: u32) -> u32 {
-        // `req->num_timeout` is one byte: no request lives through more, and a damaged recording may say any number.
+        // `req->num_timeout` is one byte: no request has more timeouts, and a damaged recording may say any number.
         let mut allowed = max_retries.min(u32::from(u8::MAX));
         if self.crowded() {
             let mut young = u64::from(self.young) * 2;

@@ -3,7 +3,7 @@
 use tcpretrans_ebpf::Snapshot;
 
 use super::firing::{Aim, Span};
-use crate::socket::{ABSENT, Hz, Jiffies, Millis, Nanos, StampClock, TcpState};
+use crate::socket::{Hz, Jiffies, Millis, Nanos, StampClock, TcpState, present};
 
 /// Something that may be known only within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,6 @@ pub struct Sysctls {
 impl Sysctls {
     /// The sysctls of the socket's namespace; `None` if this kernel hides an indispensable one.
     pub(super) fn from_snapshot(sock: &Snapshot) -> Option<Self> {
-        let present = |value: u32| (value != ABSENT).then_some(value);
         Some(Self {
             retries1: present(sock.tcp_retries1)?,
             retries2: present(sock.tcp_retries2)?,

@@ -9,9 +9,9 @@ mod state;
 mod units;
 
 pub use jiffies::Hz;
-pub(crate) use reading::{ABSENT, INFINITE_SSTHRESH, NET_XMIT_DROP, RecordExt, SnapshotExt};
 #[cfg(test)]
-pub(crate) use reading::{SOCK_DEAD, SOCK_LINGER};
+pub(crate) use reading::{ABSENT, SOCK_DEAD, SOCK_LINGER};
+pub(crate) use reading::{INFINITE_SSTHRESH, NET_XMIT_DROP, RecordExt, SnapshotExt, present};
 pub use seq::SeqNum;
 pub use stamp::StampClock;
 pub use state::TcpState;

@@ -25,7 +25,8 @@ const SHUTDOWN_MASK: u8 = 3;
 /// `TCPCB_LOST` in a segment's flags
 const TCPCB_LOST: u8 = 4;
 
-fn present(value: u32) -> Option<u32> {
+/// A field that may be missing; `None`: this kernel lacks it.
+pub(crate) fn present(value: u32) -> Option<u32> {
     (value != ABSENT).then_some(value)
 }
 
@@ -36,232 +37,207 @@ fn set(value: u32) -> Option<u32> {
 
 /// What the fields of a socket say.
 pub(crate) trait SnapshotExt {
-    fn state(&self) -> TcpState;
-    fn ca_state(&self) -> CaState;
-    fn pending(&self) -> Pending;
+    fn sock(&self) -> &Snapshot;
+
+    fn state(&self) -> TcpState {
+        self.sock().skc_state.into()
+    }
+
+    fn ca_state(&self) -> CaState {
+        self.sock().ca_state.into()
+    }
+
+    fn pending(&self) -> Pending {
+        self.sock().icsk_pending.into()
+    }
+
     /// SOCK_DEAD: no application holds the socket any more.
-    fn is_orphan(&self) -> bool;
+    fn is_orphan(&self) -> bool {
+        self.sock().sk_flags & SOCK_DEAD != 0
+    }
+
     /// SO_LINGER with zero seconds: close() resets.
-    fn lingers_zero(&self) -> bool;
+    fn lingers_zero(&self) -> bool {
+        self.sock().sk_flags & SOCK_LINGER != 0 && self.sock().sk_lingertime == 0
+    }
+
     /// Both directions are shut down.
-    fn is_shut_down(&self) -> bool;
+    fn is_shut_down(&self) -> bool {
+        self.sock().sk_shutdown == SHUTDOWN_MASK
+    }
+
     /// `sk_err`: the errno that the application gets; `None`: none.
-    fn error(&self) -> Option<i32>;
+    fn error(&self) -> Option<i32> {
+        i32::try_from(self.sock().sk_err).ok().filter(|&errno| errno != 0)
+    }
+
     /// `icsk_rto`
-    fn rto(&self) -> Jiffies;
+    fn rto(&self) -> Jiffies {
+        self.sock().icsk_rto.into()
+    }
+
     /// `icsk_rto_min`; `None` where it is not set, or this kernel has none.
-    fn rto_min(&self) -> Option<Jiffies>;
+    fn rto_min(&self) -> Option<Jiffies> {
+        present(self.sock().icsk_rto_min).and_then(set).map(Jiffies::from)
+    }
+
     /// `icsk_rto_max`; `None` where it is not set, or this kernel has none.
-    fn own_rto_max(&self) -> Option<Jiffies>;
+    fn own_rto_max(&self) -> Option<Jiffies> {
+        present(self.sock().icsk_rto_max).and_then(set).map(Jiffies::from)
+    }
+
     /// The longest RTO: `icsk_rto_max`, or the constant of every kernel without it.
     fn rto_max(&self, hz: Hz) -> Jiffies {
         self.own_rto_max().unwrap_or(hz.rto_max())
     }
+
     /// The timer's expiry.
-    fn timer_expires(&self) -> Jiffies;
-    /// Smoothed round-trip time; `None`: never measured.
-    fn srtt(&self) -> Option<Micros>;
-    /// TCP_USER_TIMEOUT; `None`: not set.
-    fn user_timeout(&self) -> Option<Millis>;
-    /// Slow start threshold, segments; `None`: infinite.
-    fn ssthresh(&self) -> Option<u32>;
-    /// `total_rto`: timeouts since the episode began; `None` before Linux 6.7.
-    fn total_rto(&self) -> Option<u32>;
-    /// TCP_SYNCNT; `None`: not set, the sysctl holds.
-    fn own_syn_retries(&self) -> Option<u32>;
-    /// `tcp_syn_linear_timeouts`; `None` before Linux 6.5.
-    fn syn_linear_timeouts(&self) -> Option<u32>;
-    /// `retrans_stamp` is set. For a SYN it is from the first one on, else from the first retransmission on.
-    fn is_stamped(&self) -> bool;
-    fn stamp_clock(&self) -> StampClock;
-    /// First byte that is not acknowledged.
-    fn unacknowledged(&self) -> SeqNum;
-    /// Numbers sent and not acknowledged; a SYN or FIN takes one.
-    fn in_flight(&self) -> u32;
-    /// Numbers written and never sent.
-    fn unsent(&self) -> u32;
-}
-
-impl SnapshotExt for Snapshot {
-    fn state(&self) -> TcpState {
-        self.skc_state.into()
-    }
-
-    fn ca_state(&self) -> CaState {
-        self.ca_state.into()
-    }
-
-    fn pending(&self) -> Pending {
-        self.icsk_pending.into()
-    }
-
-    fn is_orphan(&self) -> bool {
-        self.sk_flags & SOCK_DEAD != 0
-    }
-
-    fn lingers_zero(&self) -> bool {
-        self.sk_flags & SOCK_LINGER != 0 && self.sk_lingertime == 0
-    }
-
-    fn is_shut_down(&self) -> bool {
-        self.sk_shutdown == SHUTDOWN_MASK
-    }
-
-    fn error(&self) -> Option<i32> {
-        i32::try_from(self.sk_err).ok().filter(|&errno| errno != 0)
-    }
-
-    fn rto(&self) -> Jiffies {
-        self.icsk_rto.into()
-    }
-
-    fn rto_min(&self) -> Option<Jiffies> {
-        present(self.icsk_rto_min).and_then(set).map(Jiffies::from)
-    }
-
-    fn own_rto_max(&self) -> Option<Jiffies> {
-        present(self.icsk_rto_max).and_then(set).map(Jiffies::from)
-    }
-
     fn timer_expires(&self) -> Jiffies {
-        Jiffies(self.timer_expires)
+        Jiffies(self.sock().timer_expires)
     }
 
+    /// Smoothed round-trip time; `None`: never measured.
     fn srtt(&self) -> Option<Micros> {
         // Kept in eighths.
-        set(self.srtt_us).map(|eighths| Micros::from(eighths >> 3))
+        set(self.sock().srtt_us).map(|eighths| Micros::from(eighths >> 3))
     }
 
+    /// TCP_USER_TIMEOUT; `None`: not set.
     fn user_timeout(&self) -> Option<Millis> {
-        set(self.icsk_user_timeout).map(Millis::from)
+        set(self.sock().icsk_user_timeout).map(Millis::from)
     }
 
+    /// Slow start threshold, segments; `None`: infinite.
     fn ssthresh(&self) -> Option<u32> {
-        (self.snd_ssthresh < INFINITE_SSTHRESH).then_some(self.snd_ssthresh)
+        (self.sock().snd_ssthresh < INFINITE_SSTHRESH).then_some(self.sock().snd_ssthresh)
     }
 
+    /// `total_rto`: timeouts since the episode began; `None` before Linux 6.7.
     fn total_rto(&self) -> Option<u32> {
-        (self.total_rto != u16::MAX).then(|| self.total_rto.into())
+        (self.sock().total_rto != u16::MAX).then(|| self.sock().total_rto.into())
     }
 
+    /// TCP_SYNCNT; `None`: not set, the sysctl holds.
     fn own_syn_retries(&self) -> Option<u32> {
-        set(self.icsk_syn_retries.into())
+        set(self.sock().icsk_syn_retries.into())
     }
 
+    /// `tcp_syn_linear_timeouts`; `None` before Linux 6.5.
     fn syn_linear_timeouts(&self) -> Option<u32> {
-        present(self.tcp_syn_linear_timeouts)
+        present(self.sock().tcp_syn_linear_timeouts)
     }
 
+    /// `retrans_stamp` is set. For a SYN it is from the first one on, else from the first retransmission on.
     fn is_stamped(&self) -> bool {
-        self.retrans_stamp != 0
+        self.sock().retrans_stamp != 0
     }
 
     fn stamp_clock(&self) -> StampClock {
-        if self.tcp_usec_ts == 1 { StampClock::Micros } else { StampClock::Millis }
+        if self.sock().tcp_usec_ts == 1 { StampClock::Micros } else { StampClock::Millis }
     }
 
+    /// First byte that is not acknowledged.
     fn unacknowledged(&self) -> SeqNum {
-        SeqNum(self.snd_una)
+        SeqNum(self.sock().snd_una)
     }
 
+    /// Numbers sent and not acknowledged; a SYN or FIN takes one.
     fn in_flight(&self) -> u32 {
-        SeqNum(self.snd_nxt).bytes_since(SeqNum(self.snd_una))
+        SeqNum(self.sock().snd_nxt).bytes_since(SeqNum(self.sock().snd_una))
     }
 
+    /// Numbers written and never sent.
     fn unsent(&self) -> u32 {
-        SeqNum(self.write_seq).bytes_since(SeqNum(self.snd_nxt))
+        SeqNum(self.sock().write_seq).bytes_since(SeqNum(self.sock().snd_nxt))
+    }
+}
+
+impl SnapshotExt for Snapshot {
+    fn sock(&self) -> &Snapshot {
+        self
     }
 }
 
 /// What a record says beside its socket's fields.
 pub(crate) trait RecordExt {
+    fn record(&self) -> &Record;
+
     /// When, on the clock.
-    fn time(&self) -> Nanos;
+    fn time(&self) -> Nanos {
+        Nanos(self.record().mono_ns)
+    }
+
     /// When, in jiffies.
-    fn now(&self) -> Jiffies;
+    fn now(&self) -> Jiffies {
+        Jiffies(self.record().jiffies)
+    }
+
     /// State, before the change.
-    fn old_state(&self) -> TcpState;
+    fn old_state(&self) -> TcpState {
+        self.record().old.into()
+    }
+
     /// State, after the change.
-    fn new_state(&self) -> TcpState;
+    fn new_state(&self) -> TcpState {
+        self.record().new.into()
+    }
+
     /// The time of `retrans_stamp`: of the first retransmission that is unanswered, or of the first SYN. `None`: not
     /// set.
-    fn stamped_at(&self) -> Option<Nanos>;
-    /// A low half of jiffies on the 64-bit scale.
-    fn jiffies_of(&self, low_half: u32) -> Jiffies;
-    /// Since that low half of jiffies, in the past.
-    fn jiffies_since(&self, low_half: u32) -> Jiffies;
-    /// Since the socket was opened; `None`: that was before the trace.
-    fn lifetime(&self) -> Option<Nanos>;
-    /// When the first FIN went, how long ago data had last been sent; `None`: not known.
-    fn idle_at_fin(&self) -> Option<Jiffies>;
-    /// The queueing discipline dropped the segment (`NET_XMIT_DROP`).
-    fn was_dropped_here(&self) -> bool;
-    /// The segment's scoreboard flags say that it was lost (`TCPCB_LOST`).
-    fn was_marked_lost(&self) -> bool;
-    /// Segments in the skb. One that was never segmented counts as one, as `tcp_skb_pcount` does.
-    fn segments(&self) -> u32;
-    /// The first segment that is not acknowledged was sent again.
-    fn is_of_head(&self) -> bool;
-    /// `req->timeout`, a request's first wait. Before 5.15 it is the constant `TCP_TIMEOUT_INIT`.
-    fn request_timeout(&self, hz: Hz) -> Jiffies;
-}
-
-impl RecordExt for Record {
-    fn time(&self) -> Nanos {
-        Nanos(self.mono_ns)
-    }
-
-    fn now(&self) -> Jiffies {
-        Jiffies(self.jiffies)
-    }
-
-    fn old_state(&self) -> TcpState {
-        self.old.into()
-    }
-
-    fn new_state(&self) -> TcpState {
-        self.new.into()
-    }
-
     fn stamped_at(&self) -> Option<Nanos> {
-        let stamp = set(self.sock.retrans_stamp)?;
-        Some(self.sock.stamp_clock().time_of(stamp, self.time()))
+        let stamp = set(self.record().sock.retrans_stamp)?;
+        Some(self.record().sock.stamp_clock().time_of(stamp, self.time()))
     }
 
+    /// A low half of jiffies on the 64-bit scale.
     fn jiffies_of(&self, low_half: u32) -> Jiffies {
         jiffies_of(low_half, self.now())
     }
 
+    /// Since that low half of jiffies, in the past.
     fn jiffies_since(&self, low_half: u32) -> Jiffies {
-        (self.jiffies as u32).wrapping_sub(low_half).into()
+        (self.record().jiffies as u32).wrapping_sub(low_half).into()
     }
 
+    /// Since the socket was opened; `None`: that was before the trace.
     fn lifetime(&self) -> Option<Nanos> {
-        (self.born_ns != 0).then(|| self.time() - Nanos(self.born_ns))
+        (self.record().born_ns != 0).then(|| self.time() - Nanos(self.record().born_ns))
     }
 
+    /// When the first FIN went, how long ago data had last been sent; `None`: not known.
     fn idle_at_fin(&self) -> Option<Jiffies> {
-        present(self.fin_idle_jiffies).filter(|_| self.fin_ns != 0).map(Jiffies::from)
+        present(self.record().fin_idle_jiffies).filter(|_| self.record().fin_ns != 0).map(Jiffies::from)
     }
 
+    /// The queueing discipline dropped the segment (`NET_XMIT_DROP`).
     fn was_dropped_here(&self) -> bool {
-        self.err == NET_XMIT_DROP
+        self.record().err == NET_XMIT_DROP
     }
 
+    /// The segment's scoreboard flags say that it was lost (`TCPCB_LOST`).
     fn was_marked_lost(&self) -> bool {
-        self.sacked & TCPCB_LOST != 0
+        self.record().sacked & TCPCB_LOST != 0
     }
 
+    /// Segments in the skb. One that was never segmented counts as one, as `tcp_skb_pcount` does.
     fn segments(&self) -> u32 {
-        u32::from(self.segs).max(1)
+        u32::from(self.record().segs).max(1)
     }
 
+    /// The first segment that is not acknowledged was sent again.
     fn is_of_head(&self) -> bool {
-        self.seq == self.sock.snd_una
+        self.record().seq == self.record().sock.snd_una
     }
 
+    /// `req->timeout`, a request's first wait. Before 5.15 it is the constant `TCP_TIMEOUT_INIT`.
     fn request_timeout(&self, hz: Hz) -> Jiffies {
-        present(self.req_timeout).and_then(set).map_or(hz.timeout_init(), Jiffies::from)
+        present(self.record().req_timeout).and_then(set).map_or(hz.timeout_init(), Jiffies::from)
+    }
+}
+
+impl RecordExt for Record {
+    fn record(&self) -> &Record {
+        self
     }
 }
 

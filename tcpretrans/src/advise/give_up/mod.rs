@@ -7,7 +7,7 @@ pub mod silence;
 use std::collections::BTreeMap;
 
 use search::FirstTimeout;
-pub use search::{Choice, ForRetries, UserTimeout};
+pub use search::{Choice, ForRetries};
 use serde::Serialize;
 use silence::{Silence, Unanswered};
 

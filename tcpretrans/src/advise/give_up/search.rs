@@ -43,11 +43,11 @@ pub struct UserTimeout {
 /// How to notice dead peers within the time asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Choice {
-    /// The most patient `tcp_retries2` that does; `None`: not even 1 does.
+    /// The largest `tcp_retries2` that does; `None`: not even 1 does.
     pub retries2: Option<ForRetries>,
-    /// The most patient TCP_USER_TIMEOUT that does.
+    /// The longest TCP_USER_TIMEOUT that does.
     pub user_timeout: Option<UserTimeout>,
-    /// The least patient `tcp_retries2` that would have cut off nothing.
+    /// The smallest `tcp_retries2` that would have cut off nothing.
     pub harmless_retries2: Option<ForRetries>,
     /// Sets `tcp_retries2`.
     pub sysctl: Option<String>,
@@ -128,7 +128,7 @@ fn for_user_timeout(timeout_ms: u64, timeouts: &[FirstTimeout<'_>], recovered: &
     }
 }
 
-/// How long a dead peer is waited for with a knob turned: from the original transmission to the end foretold.
+/// How long a dead peer is waited for with a knob turned: from the original transmission to the end that the forecast gives.
 fn detection(timeouts: &[FirstTimeout<'_>], turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
     let ends = timeouts.iter().flat_map(|&FirstTimeout { view, lead, count }| {
         let mut view = view.clone();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_patient_that_is_in_time() {
+    fn the_longest_that_is_in_time() {
         let view = view(51);
         let choice = within(&[timeouts(&view, 1)], &[], 30_000).expect("a timer");
         assert_eq!(choice.retries2.expect("one").retries, 6);

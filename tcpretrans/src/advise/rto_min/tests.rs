@@ -163,5 +163,5 @@ fn small_prefixes_are_folded_into_larger_ones() {
     assert_eq!(losses, advice.evidence.losses, "none is left out, none counted twice");
     assert_eq!(advice.commands, [], "one flow is too few");
     let routes = tally(many(25, 1)).conclude(&[50], &[]).commands;
-    assert_eq!(routes[0].routes.len(), 1, "asked for, it is told all the same");
+    assert_eq!(routes[0].routes.len(), 1, "asked for, it is shown all the same");
 }

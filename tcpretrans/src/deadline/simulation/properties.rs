@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tail_loss_probe_foretells_it_too(set in connection(), tlp_after_ms in 2u64..2000) {
+    fn a_tail_loss_probes_forecast_holds(set in connection(), tlp_after_ms in 2u64..2000) {
         let set = Setup { tlp_after_ms: Some(tlp_after_ms), closed_window: false, ..beyond_handshake(set) };
         let outcome = run(&set);
         prop_assert_eq!(outcome.events[0].0, RetransmitType::Tlp);

@@ -99,13 +99,13 @@ mod tests {
     fn hidden(story: &mut Story, what: impl FnOnce(&mut Story)) {
         let other = Correlator::new(super::super::story::config());
         let real = std::mem::replace(&mut story.correlator, other);
-        let told = story.events.len();
+        let events = story.events.len();
         what(story);
-        story.events.truncate(told);
+        story.events.truncate(events);
         story.correlator = real;
     }
 
-    fn told(story: &mut Story) -> Vec<Lost> {
+    fn lost_events(story: &mut Story) -> Vec<Lost> {
         story.correlator.nothing_was_lost(&mut story.events);
         let lost = story.events.iter().filter_map(|event| match &event.what {
             What::Lost(lost) => {
@@ -119,16 +119,16 @@ mod tests {
 
     fn numbers(story: &mut Story) -> Vec<(u64, u64)> {
         let of = |lost: Lost| (lost.records, lost.unseen.map_or(0, |unseen| unseen.segs));
-        told(story).into_iter().map(of).collect()
+        lost_events(story).into_iter().map(of).collect()
     }
 
     #[test]
-    fn a_timeout_between_two_others_is_missed_and_told() {
+    fn a_timeout_between_two_others_is_missed_and_reported() {
         let mut story = watched(ESTABLISHED);
         story.rto();
         hidden(&mut story, Story::rto);
         story.rto();
-        let lost = told(&mut story);
+        let lost = lost_events(&mut story);
         assert_eq!((lost.len(), lost[0].place), (1, LostWhere::Unseen));
         assert_eq!(numbers(&mut story), [(1, 1)], "once");
     }
@@ -163,7 +163,7 @@ mod tests {
         story.record.sock.icsk_retransmits = 3;
         story.say(Kind::Seed);
         hidden(&mut story, Story::rto);
-        // It may find a flow that the programs have told of meanwhile, in any order with them.
+        // It may find a flow that the programs have seen meanwhile, in any order with them.
         story.say(Kind::Seed);
         story.rto();
         assert_eq!(numbers(&mut story), [(1, 1)]);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_failed_are_told_apart_from_missing_ones() {
+    fn attempts_that_failed_are_distinguished_from_missing_ones() {
         for (errno, counted) in
             [(libc::EPERM, 1), (libc::EBUSY, 0), (libc::EHOSTUNREACH, 0), (libc::ENOMEM, 1)]
         {
@@ -226,7 +226,7 @@ mod tests {
         story.rto();
         hidden(&mut story, Story::rto);
         story.rto();
-        assert_eq!(told(&mut story)[0].unseen.map(|unseen| unseen.maybe_failed), Some(true));
+        assert_eq!(lost_events(&mut story)[0].unseen.map(|unseen| unseen.maybe_failed), Some(true));
     }
 
     /// A request that repeated its SYN-ACK `seen` times, and the connection that came of it.
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_synacks_of_a_request_are_told() {
+    fn missing_synacks_of_a_request_are_reported() {
         let mut story = watched(LISTEN);
         for number in [0, 1, 3] {
             story.record.num_retrans = number;
@@ -358,7 +358,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_are_told_exactly_and_attempts_never_too_many(
+        fn segments_are_reported_exactly_and_attempts_never_too_many(
             steps in proptest::collection::vec((step(), any::<bool>()), 1..60)
         ) {
             let mut story = watched(ESTABLISHED);
@@ -374,9 +374,9 @@ mod tests {
                 }
             }
             story.state(FIN_WAIT1);
-            let told = numbers(&mut story);
-            prop_assert_eq!(told.iter().map(|(_, segs)| segs).sum::<u64>(), segs);
-            let records = told.iter().map(|(records, _)| records).sum::<u64>();
+            let reported = numbers(&mut story);
+            prop_assert_eq!(reported.iter().map(|(_, segs)| segs).sum::<u64>(), segs);
+            let records = reported.iter().map(|(records, _)| records).sum::<u64>();
             prop_assert!(records <= attempts, "{records} of {attempts}");
             prop_assert!(segs == 0 || records > 0);
         }

@@ -1,6 +1,6 @@
 //! Why a socket went to CLOSE, from its fields at that moment and from the resets around it.
 //!
-//! `sk_err` is set at CLOSE for every death by error, and not for local closes and aborts (the kernel writes it
+//! `sk_err` is set at CLOSE for every end by an error, and not for local closes and aborts (the kernel writes it
 //! afterwards, or not at all). Which path writes what when: `docs/endings.md`.
 
 use tcpretrans_ebpf::Record;

@@ -1,5 +1,5 @@
 //! Connection requests: handshakes that a listener of this side has answered and that are not complete. They are
-//! no sockets, and no tracepoint tells of their end.
+//! no sockets, and no tracepoint shows their end.
 
 use tcpretrans_ebpf::{Record, tcp_state};
 
@@ -46,8 +46,8 @@ pub(in crate::flow) fn listener_closed(state: &FlowState, record: &Record) -> Cl
 /// Nothing was heard of it until it was over.
 pub(in crate::flow) fn expired(state: &FlowState, silent: Millis) -> Closed {
     let note = format!(
-        "the handshake was not completed: {} unanswered, and nothing more for {}; it ran out, or the client reset \
-         it, which the kernel does not tell",
+        "the handshake was not completed: {} unanswered, and nothing more for {}; it timed out, or the client \
+         reset it: the kernel does not report which",
         synacks(state),
         seconds(silent.0)
     );

@@ -19,7 +19,7 @@ pub(super) fn of(closed: &Closed) -> String {
     }
 }
 
-/// The same where bytes that were unacknowledged at the end are told elsewhere.
+/// The same where bytes that were unacknowledged at the end are named elsewhere.
 pub(super) fn in_trouble_only(closed: &Closed) -> String {
     closed.hung_up.as_ref().map(in_trouble).unwrap_or_default()
 }

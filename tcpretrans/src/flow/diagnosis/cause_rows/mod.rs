@@ -74,7 +74,7 @@ fn row(
     }
 }
 
-/// A death by the timer: it has zeroed `icsk_pending`.
+/// A timeout: the timer has zeroed `icsk_pending`.
 fn timed_out(
     ending: &'static str,
     old: u8,
