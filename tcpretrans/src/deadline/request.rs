@@ -103,9 +103,9 @@ impl Queue {
 impl RequestView {
     /// The request at a `tcp_retransmit_synack`; `None` where the kernel hides a sysctl.
     ///
-    /// `rto_max_caps`: are requests' waits capped at the listener's `icsk_rto_max`? Mainline does so from 7.0; before,
+    /// `request_rto_max`: are requests' waits capped at the listener's `icsk_rto_max`? Mainline does so from 7.0; before,
     /// the cap was the constant 120 s. `None`: not known, the forecast then covers both.
-    pub fn from_record(record: &Record, hz: Hz, rto_max_caps: Option<bool>) -> Option<Self> {
+    pub fn from_record(record: &Record, hz: Hz, request_rto_max: Option<bool>) -> Option<Self> {
         let sock = &record.sock;
         if !super::is_plausible(record) {
             return None;
@@ -113,7 +113,7 @@ impl RequestView {
         let sysctls = Sysctls::from_snapshot(sock)?;
         let fast_open_child = sock.state() != TcpState::Listen;
         let (constant, own) = (hz.rto_max(), sock.rto_max(hz));
-        let cap = match rto_max_caps {
+        let cap = match request_rto_max {
             Some(true) => WaitCap::exactly(own),
             _ if fast_open_child => WaitCap::exactly(own),
             Some(false) => WaitCap::exactly(constant),

@@ -54,9 +54,9 @@ pub(super) fn of_skb(
 ///
 /// Either the request's timer expired, which doubles from `req->timeout` (one second where there is no such
 /// field; `reqsk_timer_handler`), or the client repeated its SYN (`tcp_check_req`) while the timer still runs.
-/// `rto_max_caps` is that of [`RequestView::from_record`].
-pub(super) fn of_synack(record: &Record, hz: Hz, rto_max_caps: Option<bool>) -> Retransmit {
-    let view = RequestView::from_record(record, hz, rto_max_caps);
+/// `request_rto_max` is that of [`RequestView::from_record`].
+pub(super) fn of_synack(record: &Record, hz: Hz, request_rto_max: Option<bool>) -> Retransmit {
+    let view = RequestView::from_record(record, hz, request_rto_max);
     let rto = view.as_ref().and_then(ExpiredAndNext::of_request);
     Retransmit {
         ty: RetransmitType::SynAck,
