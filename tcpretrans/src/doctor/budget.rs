@@ -1,16 +1,16 @@
 //! What retry counts mean in time: the kernel's limits are counts that it turns into time budgets.
 
 use crate::{
-    deadline::{model_timeout_ms, request_wait_jiffies},
-    socket::jiffies::Kernel,
+    deadline::{model_timeout, request_wait},
+    socket::{Hz, Jiffies},
 };
 
 /// A jiffy is a millisecond: settings are told without the roundings of one kernel's timers.
-const MS_KERNEL: Kernel = Kernel { hz: 1000, request_rto_max: None };
+const MS_TICKS: Hz = Hz::new(1000);
 
-/// [`model_timeout_ms`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
+/// [`model_timeout`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
 pub fn model_ms(retries: u32, base_ms: u32, rto_max_ms: u32) -> u64 {
-    model_timeout_ms(MS_KERNEL, retries, base_ms, rto_max_ms).unwrap_or(u64::MAX)
+    model_timeout(MS_TICKS, retries, base_ms.into(), rto_max_ms.into()).map_or(u64::MAX, |budget| budget.0)
 }
 
 /// TCP_RTO_MIN: the model's base whatever the real minimum is.
@@ -38,8 +38,7 @@ pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
 
 /// When an unanswered SYN-ACK is given up, ms (`reqsk_timer_handler`).
 pub fn synack_ms(retries: u32) -> u64 {
-    let cap_ms = u64::from(MS_KERNEL.rto_max_jiffies());
-    (0..=retries).map(|n| request_wait_jiffies(u64::from(SYN_BASE_MS), n, cap_ms)).sum()
+    (0..=retries).map(|n| request_wait(SYN_BASE_MS.into(), n, MS_TICKS.rto_max())).sum::<Jiffies>().0
 }
 
 /// A time for people: `0.6 s`, `924.6 s (15 min 25 s)`.

@@ -1,4 +1,4 @@
-//! Thresholds on the way to a flow's death. Each is told once an episode.
+//! Thresholds on the way to a timeout of the connection. Each is announced once an episode.
 
 use super::episode::Episode;
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     event::{Deadline, Knob, Threshold, ThresholdName},
 };
 
-/// The thresholds that an episode has passed and that were not told yet.
+/// The thresholds that an episode has passed and that were not announced yet.
 ///
 /// * `tcp_retries1`: from this time on the kernel doubts the path (`tcp_write_timeout`).
-/// * `warn_at` (0 to 1): the share of the death budget that is used.
+/// * `warn_at` (0 to 1): the share of the kernel's time budget that is used.
 pub fn passed(
     episode: &mut Episode,
     view: Option<&TimerView>,
@@ -18,7 +18,7 @@ pub fn passed(
 ) -> Vec<Threshold> {
     let mut passed = Vec::new();
     if let Some(view) = view.filter(|view| view.past_retries1())
-        && !std::mem::replace(&mut episode.retries1_told, true)
+        && !std::mem::replace(&mut episode.announced_retries1, true)
     {
         passed.push(Threshold {
             name: ThresholdName::Retries1,
@@ -26,13 +26,13 @@ pub fn passed(
             note: format!(
                 "{} of retransmitting in vain: past tcp_retries1={}, so with each further timeout the kernel doubts \
                  its route and, if tcp_mtu_probing is on, the path's MTU",
-                seconds(view.elapsed_ms()),
+                seconds(view.elapsed().0),
                 view.sysctls.retries1
             ),
         });
     }
     if let Some(deadline) = deadline.filter(|deadline| deadline.used >= warn_at)
-        && !std::mem::replace(&mut episode.deadline_told, true)
+        && !std::mem::replace(&mut episode.announced_deadline, true)
     {
         passed.push(Threshold {
             name: ThresholdName::Deadline,
@@ -43,7 +43,7 @@ pub fn passed(
     passed
 }
 
-/// How near the end is. When it comes and after how many tries is the deadline's to tell.
+/// How much of the budget is used. When it ends, and after how many retransmissions, is in the deadline.
 fn time_used(deadline: &Deadline) -> String {
     let percent = deadline.used * 100.0;
     let unit = if deadline.knob == Knob::TcpUserTimeout { " ms" } else { "" };
@@ -61,7 +61,7 @@ fn time_used(deadline: &Deadline) -> String {
 
 /// `3.2 s`, `4 m 43 s`.
 fn seconds(ms: u64) -> String {
-    super::obituary::words::seconds(ms)
+    super::diagnosis::words::seconds(ms)
 }
 
 #[cfg(test)]

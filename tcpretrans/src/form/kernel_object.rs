@@ -12,16 +12,13 @@ use serde::{
 };
 use tcpretrans_ebpf::{Kind, Number, Record};
 
-use crate::event::{Event, Flow, Retransmit, RetransmitType, SendError, What};
+use crate::{
+    event::{Event, Flow, Retransmit, RetransmitType, SendError, What},
+    socket::{INFINITE_SSTHRESH, NET_XMIT_DROP},
+};
 
 /// `AF_INET`, `AF_INET6`
 const FAMILIES: [u16; 2] = [libc::AF_INET as u16, libc::AF_INET6 as u16];
-
-/// NET_XMIT_DROP (`include/linux/netdevice.h`)
-const NET_XMIT_DROP: i32 = 1;
-
-/// `TCP_INFINITE_SSTHRESH` (`include/net/tcp.h`)
-const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
 
 /// The record that an event's fields other than `kernel` speak of. Part of the schema: to derive one more
 /// field here would change what recordings mean that are already written.

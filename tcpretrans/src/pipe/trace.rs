@@ -66,7 +66,7 @@ impl Trace {
 
     /// The end of this flow was reported then, in the trace that is played again.
     pub fn end_was_reported(&mut self, flow: FlowId, mono_ns: u64) {
-        self.correlator.end_was_told(flow, mono_ns, &mut self.events);
+        self.correlator.end_was_announced(flow, mono_ns, &mut self.events);
     }
 
     /// An event that the source has whole: it goes on as it is.

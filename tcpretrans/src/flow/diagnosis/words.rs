@@ -1,9 +1,6 @@
 //! Figures and names as people read them.
 
 use nix::{errno::Errno, sys::signal::Signal};
-use tcpretrans_ebpf::owner::exit;
-
-use crate::flow::state::{Closer, FlowState};
 
 /// `3.2 s`, `4 m 43 s`, `17 h 3 m`.
 pub fn seconds(ms: u64) -> String {
@@ -47,37 +44,6 @@ pub fn signal(number: u8) -> String {
         Ok(signal) => signal.as_str().to_owned(),
         Err(_) => format!("signal {number}"),
     }
-}
-
-/// A task's name.
-pub fn comm(bytes: &[u8; 16]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-/// The process that closed the socket, or else its owner. A thread has a name of its own: the owner's goes first.
-pub fn closing_process(state: &FlowState) -> (Option<u32>, Option<String>) {
-    let owner = (state.flow.pid, state.flow.comm.as_deref().map(str::to_owned));
-    match &state.closer {
-        Some(closer) if closer.tgid != 0 && owner.0 != Some(closer.tgid) => {
-            (Some(closer.tgid), Some(comm(&closer.comm)))
-        }
-        _ => owner,
-    }
-}
-
-/// ` (java, pid 123)`, or nothing.
-pub fn process(state: &FlowState) -> String {
-    match closing_process(state) {
-        (Some(pid), Some(comm)) if !comm.is_empty() => format!(" ({comm}, pid {pid})"),
-        (Some(pid), _) => format!(" (pid {pid})"),
-        _ => String::new(),
-    }
-}
-
-/// The signal that killed whoever closed the socket.
-pub fn killed_by(closer: Option<&Closer>) -> Option<u8> {
-    closer.and_then(|closer| exit::signal(closer.exit))
 }
 
 #[cfg(test)]

@@ -1,37 +1,40 @@
-//! The RTO ladder as events show it: which wait has just expired, and which one begins. The steps themselves are
-//! those of the forecast ([`crate::deadline`]), so that the two cannot disagree.
-
-use tcpretrans_ebpf::Record;
+//! The retransmission timeout as events show it: which one has just expired, and which one begins. The steps are those
+//! of the forecast ([`crate::deadline`]), and the figures are those of `ss` ([`Hz::displayed`]), in every event.
 
 use crate::{
     deadline::{RequestView, TimerView},
-    event::RetransmitType,
-    socket::jiffies::Kernel,
+    socket::{Hz, Jiffies},
 };
 
-/// Converts jiffies to milliseconds for people, to the nearest; exact where HZ divides 1000. (The kernel's own
-/// `jiffies_to_msecs` rounds up; budgets are built on that one, [`Kernel::jiffies_to_ms`].)
-pub fn jiffies_to_ms(jiffies: u64, hz: u32) -> u64 {
-    let hz = u64::from(hz.max(1));
-    (jiffies.saturating_mul(1000) + hz / 2) / hz
+/// The timeout that has just expired and the one that begins, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ExpiredAndNext {
+    pub rto_ms: u64,
+    pub next_rto_ms: u64,
 }
 
-/// The wait that has just expired and the one that begins, ms; `None` unless a timer did this that climbs a ladder.
-pub fn expired_and_next_ms(ty: RetransmitType, record: &Record, kernel: Kernel) -> Option<(u64, u64)> {
-    let (expired, next) = match ty {
-        RetransmitType::SynAck => RequestView::from_record(record, kernel)?.expired_and_next_jiffies()?,
-        _ => TimerView::from_record(ty, record, kernel)?.expired_and_next_jiffies()?,
-    };
-    Some((jiffies_to_ms(expired, kernel.hz), jiffies_to_ms(next, kernel.hz)))
+impl ExpiredAndNext {
+    /// `None` unless the retransmission timer did this.
+    pub fn of_socket(view: &TimerView) -> Option<Self> {
+        Some(Self::displayed(view.hz, view.expired_and_next_rto()?))
+    }
+
+    /// `None` unless the request's timer did this.
+    pub fn of_request(view: &RequestView) -> Option<Self> {
+        Some(Self::displayed(view.hz, view.expired_and_next_wait()?))
+    }
+
+    fn displayed(hz: Hz, (expired, next): (Jiffies, Jiffies)) -> Self {
+        Self { rto_ms: hz.displayed(expired).0, next_rto_ms: hz.displayed(next).0 }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tcpretrans_ebpf::tcp_state;
+    use tcpretrans_ebpf::{Record, tcp_state};
 
     use super::*;
-
-    const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
+    use crate::{event::RetransmitType, socket::INFINITE_SSTHRESH};
 
     fn record(rto: u32) -> Record {
         let mut record = Record::default();
@@ -42,10 +45,15 @@ mod tests {
         record
     }
 
+    fn expired_and_next(ty: RetransmitType, record: &Record) -> Option<ExpiredAndNext> {
+        let view = TimerView::from_record(ty, record, Hz::new(250)).unwrap();
+        ExpiredAndNext::of_socket(&view)
+    }
+
     fn next(ty: RetransmitType, record: &Record) -> u64 {
-        let (expired, next) = expired_and_next_ms(ty, record, Kernel::new(250)).unwrap();
-        assert_eq!(expired, u64::from(record.sock.icsk_rto) * 4);
-        next
+        let timeouts = expired_and_next(ty, record).unwrap();
+        assert_eq!(timeouts.rto_ms, u64::from(record.sock.icsk_rto) * 4);
+        timeouts.next_rto_ms
     }
 
     #[test]
@@ -63,7 +71,7 @@ mod tests {
         syn.sock.skc_state = tcp_state::SYN_SENT;
         // 6.7 counts in `total_rto`, raised before the tracepoint; 6.5 in `icsk_backoff`, raised after it.
         for total_rto in [true, false] {
-            let ladder: Vec<u64> = (1..=6)
+            let waits: Vec<u64> = (1..=6)
                 .map(|n| {
                     syn.sock.icsk_retransmits = n;
                     syn.sock.total_rto = if total_rto { u16::from(n) } else { u16::MAX };
@@ -71,7 +79,7 @@ mod tests {
                     next(RetransmitType::Syn, &syn)
                 })
                 .collect();
-            assert_eq!(ladder, [1000, 1000, 1000, 1000, 2000, 2000]);
+            assert_eq!(waits, [1000, 1000, 1000, 1000, 2000, 2000]);
         }
         syn.sock.tcp_syn_linear_timeouts = u32::MAX;
         syn.sock.icsk_retransmits = 1;
@@ -102,19 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn only_timers_climb() {
+    fn only_timers_back_off() {
         let mut probe = record(51);
         probe.sock.icsk_pending = 5;
         for ty in [RetransmitType::Tlp, RetransmitType::Fast, RetransmitType::SlowStart] {
-            assert_eq!(expired_and_next_ms(ty, &probe, Kernel::new(250)), None);
+            assert_eq!(expired_and_next(ty, &probe), None);
         }
-    }
-
-    #[test]
-    fn milliseconds_are_exact_where_hz_allows() {
-        assert_eq!(jiffies_to_ms(51, 250), 204);
-        assert_eq!(jiffies_to_ms(201, 1000), 201);
-        assert_eq!(jiffies_to_ms(21, 100), 210);
-        assert_eq!(jiffies_to_ms(61, 300), 203);
     }
 }

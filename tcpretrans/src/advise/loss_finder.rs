@@ -8,17 +8,17 @@ use tcpretrans_ebpf::Record;
 
 use super::{
     estimator::{Estimator, Past},
-    ladder,
+    expiries,
     loss::Loss,
 };
 use crate::{
     event::{Event, RecoveredBy, Retransmit, RetransmitType, What},
-    socket::jiffies::Kernel,
+    socket::{Hz, Jiffies, Micros, Nanos, RecordExt, SeqNum, SnapshotExt},
 };
 
-/// What the recording says about one flow's losses, event by event.
+/// Finds one flow's losses, event by event.
 #[derive(Debug, Clone, Default)]
-pub struct Losses {
+pub struct LossFinder {
     /// The row that is going on.
     row: Option<Row>,
     /// Rows of this episode that were answered.
@@ -51,9 +51,9 @@ struct Row {
     probe: Option<Timeout>,
     probe_of_one: bool,
     rtos: Vec<Timeout>,
-    snd_una: u32,
+    unacknowledged: SeqNum,
     estimator: Option<Estimator>,
-    answered_ns: Option<u64>,
+    answered: Option<Nanos>,
     incomplete: bool,
     disturbed: bool,
 }
@@ -61,35 +61,35 @@ struct Row {
 /// A timer's expiry.
 #[derive(Debug, Clone, Copy)]
 struct Timeout {
-    at_ns: u64,
-    jiffies: u64,
-    rto_jiffies: u64,
+    time: Nanos,
+    at: Jiffies,
+    rto: Jiffies,
     backoff: u8,
 }
 
 impl Timeout {
     fn of(record: &Record) -> Timeout {
         Timeout {
-            at_ns: record.mono_ns,
-            jiffies: record.jiffies,
-            rto_jiffies: record.sock.icsk_rto.into(),
+            time: record.time(),
+            at: record.now(),
+            rto: record.sock.rto(),
             backoff: record.sock.icsk_backoff,
         }
     }
 }
 
-impl Losses {
+impl LossFinder {
     /// Takes one event of the flow; `past` has learnt from it already.
-    pub fn observe(&mut self, event: &Event, past: &Past, kernel: Kernel, found: &mut impl FnMut(Finding)) {
+    pub fn observe(&mut self, event: &Event, past: &Past, hz: Hz, found: &mut impl FnMut(Finding)) {
         match &event.what {
-            What::Retransmit(retransmit) => self.retransmit(retransmit, past, kernel),
+            What::Retransmit(retransmit) => self.retransmit(retransmit, past, hz),
             What::InBackoff(_) => {
                 self.row = Some(Row { incomplete: true, ..Row::new(&Record::default(), None) });
             }
             What::Recovered(recovered) => {
                 // An answered probe shows when data beyond it is acknowledged (tcp_process_tlp_ack), which may be later.
                 let exact = recovered.by == RecoveredBy::CongState;
-                self.answer(exact.then_some(event.mono_ns));
+                self.answer(exact.then_some(Nanos(event.mono_ns)));
                 self.flush(recovered.spurious, found);
             }
             What::Closed(_) => {
@@ -107,19 +107,19 @@ impl Losses {
         self.flush(None, found);
     }
 
-    fn retransmit(&mut self, retransmit: &Retransmit, past: &Past, kernel: Kernel) {
+    fn retransmit(&mut self, retransmit: &Retransmit, past: &Past, hz: Hz) {
         let record = &retransmit.record;
         match retransmit.ty {
             RetransmitType::Syn | RetransmitType::SynAck => return,
             RetransmitType::Tlp => {
                 // A second probe means that the first was answered.
                 self.answer(None);
-                let mut row = Row::new(record, Estimator::of(&record.sock, past, kernel));
+                let mut row = Row::new(record, Estimator::of(&record.sock, past, hz));
                 row.probe = Some(Timeout::of(record));
                 row.probe_of_one = retransmit.packets_out == 1;
                 self.row = Some(row);
             }
-            RetransmitType::Rto => self.rto(retransmit, past, kernel),
+            RetransmitType::Rto => self.rto(retransmit, past, hz),
             RetransmitType::IcmpRevert | RetransmitType::ZeroWindow => {
                 let new = || Row { incomplete: true, ..Row::new(record, None) };
                 self.row.get_or_insert_with(new).disturbed = true;
@@ -127,7 +127,7 @@ impl Losses {
             _ => {
                 // An ACK clocked it out: that is the answer, or a part of it.
                 if let Some(row) = &mut self.row {
-                    row.answered_ns.get_or_insert(record.mono_ns);
+                    row.answered.get_or_insert(record.time());
                 }
                 if retransmit.retransmits == 0 {
                     self.answer(None);
@@ -141,15 +141,16 @@ impl Losses {
         }
     }
 
-    fn rto(&mut self, retransmit: &Retransmit, past: &Past, kernel: Kernel) {
+    fn rto(&mut self, retransmit: &Retransmit, past: &Past, hz: Hz) {
         let record = &retransmit.record;
         let goes_on = self.row.as_ref().is_some_and(|row| {
             row.incomplete
-                || row.snd_una == record.sock.snd_una && retransmit.retransmits as usize > row.rtos.len()
+                || row.unacknowledged == record.sock.unacknowledged()
+                    && retransmit.retransmits as usize > row.rtos.len()
         });
         if !goes_on {
             self.answer(None);
-            self.row = Some(Row::new(record, Estimator::of(&record.sock, past, kernel)));
+            self.row = Some(Row::new(record, Estimator::of(&record.sock, past, hz)));
         }
         if let Some(row) = &mut self.row {
             row.rtos.push(Timeout::of(record));
@@ -159,9 +160,9 @@ impl Losses {
     }
 
     /// The row going on was answered; `None`: at a time that is not known.
-    fn answer(&mut self, at_ns: Option<u64>) {
+    fn answer(&mut self, at: Option<Nanos>) {
         if let Some(mut row) = self.row.take() {
-            row.answered_ns = row.answered_ns.or(at_ns);
+            row.answered = row.answered.or(at);
             self.answered.push(row);
         }
     }
@@ -181,9 +182,9 @@ impl Row {
             probe: None,
             probe_of_one: false,
             rtos: Vec::new(),
-            snd_una: record.sock.snd_una,
+            unacknowledged: record.sock.unacknowledged(),
             estimator,
-            answered_ns: None,
+            answered: None,
             incomplete: false,
             disturbed: false,
         }
@@ -203,28 +204,27 @@ impl Row {
         let first = self.probe.or(self.rtos.first().copied())?;
         let last = self.rtos.last().copied().unwrap_or(first);
         let rto = self.rtos.first().copied().unwrap_or(first);
-        let explained =
-            self.estimator.filter(|estimator| rto.backoff == 0 && estimator.explains(rto.rto_jiffies));
+        let explained = self.estimator.filter(|estimator| rto.backoff == 0 && estimator.explains(rto.rto));
         let Some(estimator) = explained else {
             return Some(Finding::Unforeseen(Unforeseen::NotByFloor));
         };
         let wait = match self.probe {
-            Some(_) => estimator.probe_jiffies(estimator.floor_us, self.probe_of_one),
-            None => rto.rto_jiffies,
+            Some(_) => estimator.probe_wait(estimator.floor, self.probe_of_one),
+            None => rto.rto,
         };
-        let armed_jiffies = ladder::armed_at(first.jiffies, wait);
-        let tick_us = (estimator.kernel.tick_ns() / 1000) as i64;
+        let armed = expiries::armed_at(first.at, wait);
+        let hz = estimator.hz;
         // The arming was, on average, in the middle of its jiffy.
-        let first_wait_us = (first.jiffies - armed_jiffies) as i64 * tick_us - tick_us / 2;
-        let between_us = |from_ns: u64, to_ns: u64| to_ns.saturating_sub(from_ns) as i64 / 1000;
+        let first_wait = hz.jiffies_to_nanos(first.at - armed) - hz.tick() / 2;
+        let since = |from: Nanos, to: Nanos| -> Micros { (to - from).cut_to_micros() };
         Some(Finding::Loss(Loss {
             estimator,
-            armed_jiffies,
+            armed,
             probe_of_one: self.probe.map(|_| self.probe_of_one),
             backoffs: self.rtos.iter().map(|rto| rto.backoff).collect(),
-            repaired_jiffies: last.jiffies,
-            recovery_us: first_wait_us + between_us(first.at_ns, last.at_ns),
-            answer_us: self.answered_ns.map(|at_ns| between_us(last.at_ns, at_ns)),
+            repaired: last.at,
+            recovery: first_wait.cut_to_micros() + since(first.time, last.time),
+            answer: self.answered.map(|at| since(last.time, at)),
             spurious,
         }))
     }
@@ -239,10 +239,10 @@ mod tests {
     };
 
     fn found(events: &[Event]) -> Vec<Finding> {
-        let (mut losses, mut past, mut found) = (Losses::default(), Past::default(), Vec::new());
-        past.learn(&record(0).sock, story::kernel());
+        let (mut losses, mut past, mut found) = (LossFinder::default(), Past::default(), Vec::new());
+        past.learn(&record(0).sock, story::hz());
         for event in events {
-            losses.observe(event, &past, story::kernel(), &mut |finding| found.push(finding));
+            losses.observe(event, &past, story::hz(), &mut |finding| found.push(finding));
         }
         losses.finish(&mut |finding| found.push(finding));
         found
@@ -266,8 +266,8 @@ mod tests {
         let found = losses(&[rto(208, 1), rto(640, 2), opened(641)]);
         let [loss] = &found[..] else { panic!("{found:?}") };
         assert_eq!((&loss.backoffs[..], loss.probe_of_one), (&[0, 1][..], None));
-        assert_eq!((loss.recovery_us, loss.answer_us), (638_000, Some(1000)));
-        assert_eq!(loss.at_floor(200_000).sooner_us, 0);
+        assert_eq!((loss.recovery, loss.answer), (Micros(638_000), Some(Micros(1000))));
+        assert_eq!(loss.at_floor(Micros(200_000)).sooner_us, 0);
     }
 
     #[test]
@@ -275,12 +275,12 @@ mod tests {
         let found = losses(&[tlp(208), rto(416, 1), opened(416)]);
         let [loss] = &found[..] else { panic!("{found:?}") };
         assert_eq!((&loss.backoffs[..], loss.probe_of_one), (&[0][..], Some(true)));
-        assert_eq!(loss.recovery_us, 414_000);
+        assert_eq!(loss.recovery, Micros(414_000));
         // Answered, it is one of its own.
         let next = changed(rto(1208, 1), |record| record.sock.snd_una = 2000);
         let found = losses(&[tlp(208), next, opened(1209)]);
-        assert_eq!(found.iter().map(|loss| loss.recovery_us).collect::<Vec<_>>(), [206_000, 206_000]);
-        assert_eq!(found[0].answer_us, None, "not seen");
+        assert_eq!(found.iter().map(|loss| loss.recovery.0).collect::<Vec<_>>(), [206_000, 206_000]);
+        assert_eq!(found[0].answer, None, "not seen");
     }
 
     #[test]
@@ -289,15 +289,15 @@ mod tests {
         assert_eq!(found(&[probe.clone(), opened(9)]), []);
         let [loss] = &losses(&[probe, rto(216, 1), opened(217)])[..] else { panic!("one") };
         assert_eq!(loss.probe_of_one, Some(false));
-        assert_eq!(loss.recovery_us, 214_000);
+        assert_eq!(loss.recovery, Micros(214_000));
     }
 
     #[test]
     fn an_episode_may_hold_several() {
         let second = changed(rto(508, 1), |record| record.sock.snd_una = 1032);
         let found = losses(&[rto(208, 1), slow_start(210), second, opened(512)]);
-        let answers: Vec<_> = found.iter().map(|loss| loss.answer_us).collect();
-        assert_eq!(answers, [Some(2000), Some(4000)]);
+        let answers: Vec<_> = found.iter().map(|loss| loss.answer).collect();
+        assert_eq!(answers, [Some(Micros(2000)), Some(Micros(4000))]);
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(losses(&[rto(208, 1), end])[0].spurious, Some(true));
         let late = recovered(900, RecoveredBy::Progress, None);
         let [loss] = &losses(&[tlp(208), late])[..] else { panic!("one") };
-        assert_eq!((loss.spurious, loss.answer_us), (None, None));
+        assert_eq!((loss.spurious, loss.answer), (None, None));
     }
 
     #[test]
@@ -317,7 +317,7 @@ mod tests {
         };
         assert_eq!(why(&[rto(640, 2), opened(641)]), Unforeseen::Incomplete);
         assert_eq!(why(&[rto(208, 1), rto(2000, 3), opened(2001)]), Unforeseen::Incomplete);
-        let handshake = changed(rto(3000, 1), |record| record.sock.icsk_rto = 3 * story::HZ);
+        let handshake = changed(rto(3000, 1), |record| record.sock.icsk_rto = 3 * story::TICKS);
         assert_eq!(why(&[handshake, opened(3001)]), Unforeseen::NotByFloor);
         let unmeasured = changed(rto(1000, 1), |record| record.sock.srtt_us = 0);
         assert_eq!(why(&[unmeasured, opened(1001)]), Unforeseen::NotByFloor);

@@ -12,7 +12,7 @@ pub fn by_the_application() -> Vec<Row> {
     };
     let linger = |r: &mut Record| {
         closing(r);
-        r.sock.sk_flags = LINGER;
+        r.sock.sk_flags = SOCK_LINGER;
     };
     let unread = |r: &mut Record| {
         closing(r);
@@ -39,7 +39,7 @@ pub fn by_the_application() -> Vec<Row> {
             ESTABLISHED,
             |r| {
                 closing(r);
-                r.sock.sk_flags = LINGER;
+                r.sock.sk_flags = SOCK_LINGER;
                 r.sock.rcv_nxt = 514;
             },
             Unread(14),
@@ -63,7 +63,7 @@ pub fn by_the_application() -> Vec<Row> {
             |r| {
                 in_flight(r);
                 closing(r);
-                r.sock.sk_flags = LINGER;
+                r.sock.sk_flags = SOCK_LINGER;
                 errno(r, libc::EHOSTUNREACH);
             },
             LingerZero,

@@ -8,13 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use tcpretrans_ebpf::{Record, tcp_state::*};
 
-use super::verdict::{self, How};
+use super::{cause, conclusion::How};
 use crate::{
     event::{Cause, FlowId, Knob, Who},
     flow::{
         Config, Owner, identity,
         state::{Closing, FlowState, ResetSent, Side},
     },
+    socket::{Nanos, RecordExt, SOCK_DEAD, SOCK_LINGER},
 };
 
 /// `enum sk_rst_reason` of Linux 6.12 to 6.18.
@@ -25,9 +26,6 @@ const STATE: u32 = 14;
 const KEEPALIVE: u32 = 15;
 const ON_DATA: u32 = 30;
 const NO_REASON: u32 = u32::MAX;
-
-const DEAD: u64 = 1;
-const LINGER: u64 = 1 << 4;
 
 struct Row {
     ending: &'static str,
@@ -76,7 +74,7 @@ fn row(
     }
 }
 
-/// A death by the timer: it has zeroed `icsk_pending`.
+/// A timeout: the timer has zeroed `icsk_pending`.
 fn timed_out(
     ending: &'static str,
     old: u8,
@@ -102,7 +100,7 @@ fn closing(record: &mut Record) {
 }
 
 fn orphan(record: &mut Record) {
-    record.sock.sk_flags |= DEAD;
+    record.sock.sk_flags |= SOCK_DEAD;
     record.sock.sk_shutdown = 3;
     record.inode = 0;
 }
@@ -132,15 +130,15 @@ fn every_ending_by_what_it_leaves_behind() {
     {
         let flow = identity::flow(FlowId(1), &row.record, &Owner::default());
         let mut state = FlowState::new(Arc::new(flow), &row.record);
-        let now_ns = row.record.mono_ns;
-        state.reset_received_ns = row.reset_received.then(|| now_ns - 1000);
+        let (now, moment) = (row.record.time(), Nanos(1000));
+        state.reset_received = row.reset_received.then(|| now - moment);
         state.reset_sent = row.reset_sent.map(|(reason, answers_segment, after)| ResetSent {
-            at_ns: if after { now_ns + 1000 } else { now_ns - 1000 },
+            at: if after { now + moment } else { now - moment },
             reason,
             answers_segment,
         });
         state.first_fin = row.first_fin;
-        let found = verdict::of(&state, &Closing { record: row.record }, &config);
+        let found = cause::of(&state, &Closing { record: row.record }, &config);
         assert_eq!((found.cause, found.who, found.knob, found.how), row.expected, "{}", row.ending);
     }
 }

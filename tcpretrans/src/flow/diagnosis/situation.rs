@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::words::{self, count, seconds};
+use super::{
+    process,
+    words::{self, count, seconds},
+};
 use crate::{
     event::{Cause, Closed, HungUp, HungUpSide},
     flow::state::FlowState,
@@ -16,7 +19,7 @@ pub(super) fn of(closed: &Closed) -> String {
     }
 }
 
-/// The same where bytes that were unacknowledged at the end are told elsewhere.
+/// The same where bytes that were unacknowledged at the end are named elsewhere.
 pub(super) fn in_trouble_only(closed: &Closed) -> String {
     closed.hung_up.as_ref().map(in_trouble).unwrap_or_default()
 }
@@ -52,7 +55,7 @@ fn in_trouble(hung_up: &HungUp) -> String {
 
 /// A connect() that was given up.
 pub(super) fn of_abandoned_connect(state: &FlowState, closed: &Closed) -> String {
-    let process = words::process(state);
+    let process = process::in_brackets(state);
     let mut text = match closed.killed_by {
         Some(signal) => {
             format!("{} killed the application{process} while it was connecting", words::signal(signal))

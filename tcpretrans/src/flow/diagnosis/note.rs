@@ -2,23 +2,30 @@
 
 use std::fmt::Write;
 
-use tcpretrans_ebpf::{Record, tcp_state};
+use tcpretrans_ebpf::Record;
 
 use super::{
-    situation,
-    verdict::{How, Verdict},
+    conclusion::{Conclusion, How},
+    process, situation,
     words::{self, count, seconds},
 };
 use crate::{
     event::{Cause, Closed, HungUpSide, Knob},
-    flow::{ladder, state::FlowState},
+    flow::state::FlowState,
+    socket::{Hz, Jiffies, RecordExt, TcpState},
 };
 
 /// One sentence that says how the flow ended. [`Closed::sentence`] adds until when TCP would have tried.
-pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &Closed, hz: u32) -> String {
-    let what = match verdict.cause {
+pub(super) fn sentence(
+    state: &FlowState,
+    record: &Record,
+    conclusion: &Conclusion,
+    closed: &Closed,
+    hz: Hz,
+) -> String {
+    let what = match conclusion.cause {
         Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ZeroWindowTimeout | Cause::OrphanTimeout => {
-            gave_up(state, verdict, closed)
+            gave_up(state, conclusion, closed)
         }
         Cause::KeepaliveTimeout => {
             format!(
@@ -26,7 +33,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
                 count(record.sock.icsk_probes_out.into(), "keepalive probe")
             )
         }
-        Cause::ConnectTimeout if record.old == tcp_state::SYN_SENT => {
+        Cause::ConnectTimeout if record.old_state() == TcpState::SynSent => {
             let mut text = format!("no answer to {}", count(u64::from(closed.retransmissions) + 1, "SYN"));
             if let Some(ms) = closed.lifetime_ms {
                 let _ = write!(text, " in {}", seconds(ms));
@@ -42,7 +49,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
             Some(before) => format!("{before}, then reset by the peer"),
             None => format!("reset by the peer{}", situation::of(closed)),
         },
-        Cause::ResetByLocal => reset_by_local(state, record, verdict, closed),
+        Cause::ResetByLocal => reset_by_local(state, record, conclusion, closed),
         Cause::ClosedByLocal => format!("{}{}", closed_by_local(state, closed), situation::of(closed)),
         Cause::ClosedByPeer => format!("closed by the peer{}", situation::of(closed)),
         Cause::SimultaneousClose => format!("both ends closed at the same time{}", situation::of(closed)),
@@ -63,13 +70,13 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
             "dropped by the kernel for lack of memory: tcp_mem or tcp_max_orphans was exceeded{}",
             situation::unacked(closed)
         ),
-        Cause::Unknown => unknown(verdict).to_owned(),
+        Cause::Unknown => unknown(conclusion).to_owned(),
     };
     let mut text = what;
-    if let Some(knob) = verdict.knob {
+    if let Some(knob) = conclusion.knob {
         let _ = write!(text, " ({})", knob_with_value(knob, record, hz));
     }
-    let kernel_gave_up = matches!(verdict.cause, Cause::ConnectTimeout) || is_give_up(verdict.cause);
+    let kernel_gave_up = matches!(conclusion.cause, Cause::ConnectTimeout) || is_give_up(conclusion.cause);
     if kernel_gave_up
         && let Some(errno) = closed.error
         && errno != libc::ETIMEDOUT
@@ -88,10 +95,10 @@ fn is_give_up(cause: Cause) -> bool {
 }
 
 /// The kernel's own timers.
-fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
+fn gave_up(state: &FlowState, conclusion: &Conclusion, closed: &Closed) -> String {
     let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
     let silence = closed.silent_ms.map(|ms| format!(", silent for {}", seconds(ms))).unwrap_or_default();
-    let reason = match (verdict.cause, verdict.how) {
+    let reason = match (conclusion.cause, conclusion.how) {
         (_, How::NeverLeft) => {
             ": nothing left this machine, for want of a route, or dropped by its own firewall or queueing discipline"
                 .to_owned()
@@ -99,7 +106,7 @@ fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
         (Cause::ZeroWindowTimeout, How::InFlight) => {
             format!(": the peer had closed its window with data in flight{silence}")
         }
-        (Cause::ZeroWindowTimeout, _) if verdict.knob == Some(Knob::TcpUserTimeout) => {
+        (Cause::ZeroWindowTimeout, _) if conclusion.knob == Some(Knob::TcpUserTimeout) => {
             ": the peer kept its window closed for too long".to_owned()
         }
         (Cause::ZeroWindowTimeout, _) => {
@@ -135,7 +142,7 @@ fn closed_by_local(state: &FlowState, closed: &Closed) -> String {
 }
 
 fn by_local(state: &FlowState, closed: &Closed, done: &str) -> String {
-    let process = words::process(state);
+    let process = process::in_brackets(state);
     match closed.killed_by {
         Some(signal) => {
             let signal = words::signal(signal);
@@ -148,10 +155,10 @@ fn by_local(state: &FlowState, closed: &Closed, done: &str) -> String {
     }
 }
 
-fn reset_by_local(state: &FlowState, record: &Record, verdict: &Verdict, closed: &Closed) -> String {
+fn reset_by_local(state: &FlowState, record: &Record, conclusion: &Conclusion, closed: &Closed) -> String {
     let by = by_local(state, closed, "reset");
     let situation = situation::of(closed);
-    match verdict.how {
+    match conclusion.how {
         How::Unread(0) => format!("{by}, which closed with unread data in the receive buffer{situation}"),
         How::Unread(bytes) => {
             format!("{by}, which closed with {} unread{situation}", count(bytes.into(), "byte"))
@@ -175,8 +182,8 @@ fn reset_by_local(state: &FlowState, record: &Record, verdict: &Verdict, closed:
     }
 }
 
-fn unknown(verdict: &Verdict) -> &'static str {
-    match verdict.how {
+fn unknown(conclusion: &Conclusion) -> &'static str {
+    match conclusion.how {
         How::NoSyn => {
             "connect() failed before a SYN was sent: no route, no free port, or a local policy forbids it"
         }
@@ -192,7 +199,7 @@ fn unknown(verdict: &Verdict) -> &'static str {
 fn current(record: &Record) -> String {
     match record.current_tgid {
         0 => "an unknown process".to_owned(),
-        tgid => format!("{} (pid {tgid})", words::comm(&record.current_comm)),
+        tgid => format!("{} (pid {tgid})", process::comm(&record.current_comm)),
     }
 }
 
@@ -200,7 +207,7 @@ fn error(closed: &Closed) -> String {
     closed.error.map_or_else(|| "no errno".to_owned(), words::error)
 }
 
-fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
+fn knob_with_value(knob: Knob, record: &Record, hz: Hz) -> String {
     let sock = &record.sock;
     let value = match knob {
         Knob::TcpRetries2 => sock.tcp_retries2,
@@ -216,7 +223,7 @@ fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
         Knob::ZeroWindow => return "a closed window is given twice the longest RTO".to_owned(),
         Knob::Keepalive => {
             let or = |own: u32, sysctl: u32| if own != 0 { own } else { sysctl };
-            let time = |jiffies: u32| seconds(ladder::jiffies_to_ms(u64::from(jiffies), hz));
+            let time = |jiffies: u32| seconds(hz.displayed(Jiffies::from(jiffies)).0);
             return format!(
                 "keepalive: idle for {}, then {} every {}",
                 time(or(sock.keepalive_time, sock.tcp_keepalive_time)),
