@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod live;
 pub mod options;
 pub mod owner;
+pub mod page;
 pub mod pipe;
 pub mod recording;
 pub mod replay;

@@ -1,7 +1,7 @@
 //! The edge: files in, text or JSON out.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -12,8 +12,8 @@ use crate::{
     advise::args::{AdviseConfig, AdviseFormat},
     filter::gate::{Before, Gate},
     options::exit::Exit,
+    page::Page,
     recording::{Detail, Reader, progress::Progress},
-    sink::table::style::colour_wanted,
 };
 
 /// Runs `tcpretrans advise`.
@@ -25,14 +25,7 @@ pub fn run(config: &AdviseConfig) -> anyhow::Result<ExitCode> {
     let advice = read(&mut reader, config)?;
     let text = match config.format {
         AdviseFormat::Json => serde_json::to_string(&advice)? + "\n",
-        AdviseFormat::Text => {
-            let env = |name: &str| std::env::var(name).ok();
-            let look = text::Look {
-                colour: colour_wanted(io::stdout().is_terminal(), env),
-                columns: text::columns(env("COLUMNS")),
-            };
-            text::render(&advice, look)
-        }
+        AdviseFormat::Text => text::render(&advice, Page::stdout()),
     };
     let mut stdout = io::stdout().lock();
     stdout

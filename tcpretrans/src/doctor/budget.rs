@@ -5,7 +5,7 @@ use crate::{
     socket::jiffies::Kernel,
 };
 
-/// A jiffy is a millisecond: settings are told without the roundings of one kernel's timers.
+/// A jiffy is a millisecond: settings are explained without the roundings of one kernel's timers.
 const MS_KERNEL: Kernel = Kernel { hz: 1000, request_rto_max: None };
 
 /// [`model_timeout_ms`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
@@ -40,27 +40,6 @@ pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
 pub fn synack_ms(retries: u32) -> u64 {
     let cap_ms = u64::from(MS_KERNEL.rto_max_jiffies());
     (0..=retries).map(|n| request_wait_jiffies(u64::from(SYN_BASE_MS), n, cap_ms)).sum()
-}
-
-/// A time for people: `0.6 s`, `924.6 s (15 min 25 s)`.
-pub fn shown(ms: u64) -> String {
-    let seconds = ms.div_ceil(1000);
-    let short = if ms.is_multiple_of(1000) {
-        format!("{} s", ms / 1000)
-    } else {
-        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
-    };
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours == 0 && minutes < 2 {
-        return short;
-    }
-    let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number} {unit}"))
-        .collect();
-    format!("{short} ({})", parts.join(" "))
 }
 
 #[cfg(test)]
@@ -116,14 +95,5 @@ mod tests {
         assert_eq!(synack_ms(5), 63_000);
         assert_eq!(synack_ms(0), 1000);
         assert_eq!(synack_ms(255), 127_000 + 249 * 120_000);
-    }
-
-    #[test]
-    fn shows_long_times_twice() {
-        assert_eq!(shown(600), "0.6 s");
-        assert_eq!(shown(63_000), "63 s");
-        assert_eq!(shown(120_000), "120 s (2 min)");
-        assert_eq!(shown(924_600), "924.6 s (15 min 25 s)");
-        assert_eq!(shown(7_875_000), "7875 s (2 h 11 min 15 s)");
     }
 }

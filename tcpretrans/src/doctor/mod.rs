@@ -10,7 +10,7 @@ mod sysctls;
 mod text;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -22,6 +22,7 @@ use crate::{
     doctor::args::DoctorFormat,
     kernel::{btf::Btf, privileges::Standing},
     options::exit::Exit,
+    page::Page,
 };
 
 /// Machines full of containers have thousands.
@@ -36,10 +37,7 @@ pub fn run(format: DoctorFormat) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     let text = match format {
         DoctorFormat::Json => serde_json::to_string(&findings)? + "\n",
-        DoctorFormat::Text => {
-            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            text::render(&findings, stdout.is_terminal() && !no_color)
-        }
+        DoctorFormat::Text => text::render(&findings, Page::stdout()),
     };
     stdout
         .write_all(text.as_bytes())

@@ -39,6 +39,7 @@ use crate::{
     live::config::Config,
     options::exit::Exit,
     owner::Owners,
+    page::Page,
     pipe::{
         outputs,
         outputs::{Go, Outputs},
@@ -202,7 +203,7 @@ async fn trace(
     output.end(end, &clock);
     let totals = output.finish();
     if config.output.summary {
-        eprint!("{}", totals.summary(duration_ms));
+        eprint!("{}", totals.summary(duration_ms, Page::stderr()));
     }
     Ok(Exit::Done.into())
 }

@@ -16,6 +16,7 @@ use crate::{
     event::{Clock, Event, What},
     filter::gate::{Before, Gate},
     options::exit::Exit,
+    page::Page,
     pipe::{
         outputs,
         outputs::{Go, Outputs},
@@ -161,7 +162,7 @@ impl Replay {
             );
         }
         if summary {
-            eprint!("{}", totals.summary(self.duration_ms));
+            eprint!("{}", totals.summary(self.duration_ms, Page::stderr()));
         }
     }
 }

@@ -10,24 +10,22 @@ pub mod tally;
 pub mod window;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
-use screen::Page;
 use tally::{Report, Tally, groups::By};
-use terminal_size::{Width, terminal_size};
 use window::{Moment, Window};
 
 use crate::{
     filter::gate::{Before, Gate},
     options::{exit::Exit, quantity, selection, selection::Source, usage::UsageError},
+    page::Page,
     recording::{Detail, Reader, progress::Progress},
     report::args::{ReportArgs, ReportFormat},
-    sink::table::style::colour_wanted,
 };
 
 /// What a report is about, besides the events themselves.
@@ -75,7 +73,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     let mut stdout = io::stdout().lock();
     let text = match args.report.format {
         ReportFormat::Json => json::render(&report, &subject)? + "\n",
-        ReportFormat::Text => screen::render(&report, &subject, &page(stdout.is_terminal(), zone)),
+        ReportFormat::Text => screen::render(&report, &subject, Page::stdout(), &zone),
     };
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.context("cannot write to standard output")?;
@@ -132,15 +130,4 @@ fn read(reader: &mut Reader, window: Window, mut gate: Gate) -> anyhow::Result<R
     }
     progress.finish();
     Ok(tally.finish())
-}
-
-/// How wide and how colourful.
-fn page(is_terminal: bool, zone: TimeZone) -> Page {
-    let colour = colour_wanted(is_terminal, |name| std::env::var(name).ok());
-    let columns = match terminal_size() {
-        Some((Width(columns @ 1..), _)) if is_terminal => columns.into(),
-        // As a terminal that does not know its size, and as mails and tickets have it.
-        _ => 80,
-    };
-    Page { columns, colour, zone }
 }

@@ -7,11 +7,12 @@ use tcpretrans_ebpf::{Record, tcp_state};
 use super::{
     situation,
     verdict::{How, Verdict},
-    words::{self, count, seconds},
+    words,
 };
 use crate::{
     event::{Cause, Closed, HungUpSide, Knob},
     flow::{ladder, state::FlowState},
+    words::{errno, figures::count, signal, time::millis},
 };
 
 /// One sentence that says how the flow ended. [`Closed::sentence`] adds until when TCP would have tried.
@@ -29,7 +30,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
         Cause::ConnectTimeout if record.old == tcp_state::SYN_SENT => {
             let mut text = format!("no answer to {}", count(u64::from(closed.retransmissions) + 1, "SYN"));
             if let Some(ms) = closed.lifetime_ms {
-                let _ = write!(text, " in {}", seconds(ms));
+                let _ = write!(text, " in {}", millis(ms));
             }
             text
         }
@@ -74,7 +75,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
         && let Some(errno) = closed.error
         && errno != libc::ETIMEDOUT
     {
-        let _ = write!(text, "; the network had reported {}", words::error(errno));
+        let _ = write!(text, "; the network had reported {}", errno::described(errno));
     }
     situation::afterwards(closed, &mut text);
     text
@@ -90,7 +91,7 @@ fn is_give_up(cause: Cause) -> bool {
 /// The kernel's own timers.
 fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
     let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
-    let silence = closed.silent_ms.map(|ms| format!(", silent for {}", seconds(ms))).unwrap_or_default();
+    let silence = closed.silent_ms.map(|ms| format!(", silent for {}", millis(ms))).unwrap_or_default();
     let reason = match (verdict.cause, verdict.how) {
         (_, How::NeverLeft) => {
             ": nothing left this machine, for want of a route, or dropped by its own firewall or queueing discipline"
@@ -138,7 +139,7 @@ fn by_local(state: &FlowState, closed: &Closed, done: &str) -> String {
     let process = words::process(state);
     match closed.killed_by {
         Some(signal) => {
-            let signal = words::signal(signal);
+            let signal = signal::described(signal);
             format!("{done} by the kernel as {signal} killed the local application{process}")
         }
         None if state.closer.is_some_and(|closer| closer.exit != 0) => {
@@ -197,7 +198,7 @@ fn current(record: &Record) -> String {
 }
 
 fn error(closed: &Closed) -> String {
-    closed.error.map_or_else(|| "no errno".to_owned(), words::error)
+    closed.error.map_or_else(|| "no errno".to_owned(), errno::described)
 }
 
 fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
@@ -216,7 +217,7 @@ fn knob_with_value(knob: Knob, record: &Record, hz: u32) -> String {
         Knob::ZeroWindow => return "a closed window is given twice the longest RTO".to_owned(),
         Knob::Keepalive => {
             let or = |own: u32, sysctl: u32| if own != 0 { own } else { sysctl };
-            let time = |jiffies: u32| seconds(ladder::jiffies_to_ms(u64::from(jiffies), hz));
+            let time = |jiffies: u32| millis(ladder::jiffies_to_ms(u64::from(jiffies), hz));
             return format!(
                 "keepalive: idle for {}, then {} every {}",
                 time(or(sock.keepalive_time, sock.tcp_keepalive_time)),

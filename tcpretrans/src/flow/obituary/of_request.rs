@@ -3,10 +3,11 @@
 
 use tcpretrans_ebpf::{Record, tcp_state};
 
-use super::words::{self, count, seconds};
+use super::words;
 use crate::{
     event::{Cause, Closed, Who},
     flow::{ladder, state::FlowState},
+    words::{figures::count, time::millis},
 };
 
 /// `TCP_RTO_MAX`, seconds: no request waits longer for its timer.
@@ -52,7 +53,7 @@ pub fn expired(state: &FlowState, silent_ms: u64) -> Closed {
         "the handshake was not completed: {} unanswered, and nothing more for {}; it ran out, or the client reset \
          it, which the kernel does not tell",
         synacks(state),
-        seconds(silent_ms)
+        millis(silent_ms)
     );
     obituary(state, Cause::Unknown, None, note)
 }
