@@ -25,8 +25,8 @@ pub fn passed(
             name: ThresholdName::Retries1,
             deadline: deadline.cloned(),
             note: format!(
-                "{} of retransmitting in vain: past tcp_retries1={}, so with each further timeout the kernel doubts \
-                 its route and, if tcp_mtu_probing is on, the path's MTU",
+                "{} of retransmissions without an ACK: past tcp_retries1={}, so with each further timeout the \
+                 kernel looks for another route and, if tcp_mtu_probing is on, probes for a smaller MTU",
                 millis(view.elapsed_ms()),
                 view.sysctls.retries1
             ),

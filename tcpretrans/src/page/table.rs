@@ -187,6 +187,9 @@ impl Block for Table {
     }
 
     fn lines(&self, columns: usize) -> Vec<Text> {
+        if self.gap > 1 && self.needed() > columns {
+            return Table { gap: 1, ..self.clone() }.lines(columns);
+        }
         let parts: Vec<Vec<Text>> =
             self.parts(columns).iter().map(|shown| self.part(shown, columns)).collect();
         parts.join(&Text::default())
@@ -244,15 +247,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_optional_goes_first_then_names_are_cut_then_the_table_is_split() {
+    fn where_there_is_no_room_columns_move_together_some_go_and_at_last_the_table_is_split() {
         let columns =
             [Column::LEFT.shrinks_to(4), Column::RIGHT, Column::RIGHT.optional(1), Column::RIGHT.optional(2)];
         let table = table(&columns, &[&["a long name", "1234", "5678", "90"]]);
         let at = |columns| written(columns, |pen| pen.table(&table));
         assert_eq!(at(27), "a long name  1234  5678  90\n");
         assert_eq!(at(20), "a l…  1234  5678  90\n");
-        assert_eq!(at(19), "a long…  1234  5678\n");
-        assert_eq!(at(10), "a l…  1234\n");
+        assert_eq!(at(19), "a lon… 1234 5678 90\n");
+        assert_eq!(at(16), "a lon… 1234 5678\n");
+        assert_eq!(at(10), "a lo… 1234\n");
         let two = Table::new([Column::LEFT, Column::RIGHT, Column::RIGHT]);
         let mut two = two.gap(1);
         two.row(["of", "100", "200"]);

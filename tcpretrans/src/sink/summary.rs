@@ -175,10 +175,13 @@ fn by_type(end: &End) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{
-        Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
-        run::{Timeouts, TypeTotal},
-        samples as sample,
+    use crate::{
+        event::{
+            Cause, Closed, Lost, Retransmit, RetransmitType, SendError, Unseen,
+            run::{Timeouts, TypeTotal},
+            samples as sample,
+        },
+        page::proof,
     };
 
     const PAGE: Page = Page { columns: 80, colour: false };
@@ -258,6 +261,21 @@ mod tests {
              Closed: retransmit_timeout 1.\n\
              Records were LOST, so the numbers above are too low: ring 17.\n"
         );
+    }
+
+    #[test]
+    fn fits_whatever_happened() {
+        let mut totals = totals();
+        for cause in Cause::ALL {
+            let closed = Closed { cause, ..sample::closed() };
+            totals.count(&sample::event(sample::ipv4_flow(), What::Closed(Box::new(closed))));
+        }
+        for place in LostWhere::ALL {
+            totals.lose(place, u64::MAX / 4);
+        }
+        for columns in [60, 80, 100, 200] {
+            proof::fits(&totals.summary(30_200, Page { columns, colour: true }), columns, &[]);
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn gave_up(state: &FlowState, verdict: &Verdict, closed: &Closed) -> String {
     let silence = closed.silent_ms.map(|ms| format!(", silent for {}", millis(ms))).unwrap_or_default();
     let reason = match (verdict.cause, verdict.how) {
         (_, How::NeverLeft) => {
-            ": nothing left this machine, for want of a route, or dropped by its own firewall or queueing discipline"
+            ": nothing left this machine: it has no route, or its own firewall or queueing discipline dropped it"
                 .to_owned()
         }
         (Cause::ZeroWindowTimeout, How::InFlight) => {
@@ -182,7 +182,7 @@ fn unknown(verdict: &Verdict) -> &'static str {
             "connect() failed before a SYN was sent: no route, no free port, or a local policy forbids it"
         }
         How::Dropped => {
-            "dropped by the kernel without a word: lack of memory, or its network namespace was deleted"
+            "dropped by the kernel without an error: lack of memory, or its network namespace was deleted"
         }
         How::RecordLost => "how it ended is not known: the record of its end did not reach tcpretrans",
         _ => "how it ended is not known: this kernel's state allows no answer",

@@ -74,6 +74,17 @@ fn text_by_others_does_not_talk_to_the_terminal() {
 }
 
 #[test]
+fn odd_events_fit() {
+    let report = report(&odd_events(), Limits::default());
+    for columns in [60, 80, 100, 200] {
+        for by in [None].into_iter().chain(By::ALL.map(Some)) {
+            let subject = Subject { by, damaged_lines: 7, ..subject() };
+            proof::fits(&rendered(&report, &subject, columns), columns, &[]);
+        }
+    }
+}
+
+#[test]
 fn what_the_recording_does_not_know_comes_first() {
     let mut events = odd_events();
     events.extend((1..=3).map(|id| {

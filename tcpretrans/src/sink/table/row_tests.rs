@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::event::{
-    Closed, Deadline, Flow, InBackoff, Lost, LostWhere, RetransmitType, SendError, Unseen, samples as sample,
+use crate::{
+    event::{
+        Closed, Deadline, Flow, InBackoff, Lost, LostWhere, RetransmitType, SendError, Unseen,
+        samples as sample,
+    },
+    page::proof,
 };
 
 fn at(width: usize) -> Layout {
@@ -51,6 +55,17 @@ fn at_100_columns() {
 #[test]
 fn at_200_columns() {
     is_as_committed("200.txt", &rows(&at(200)));
+}
+
+#[test]
+fn every_kind_of_event_fits() {
+    let berlin = TimeZone::fixed(jiff::tz::offset(1));
+    for width in [60, 80, 100, 200] {
+        let layout = Layout::terminal(width, true, berlin.clone());
+        for event in sample::one_of_each() {
+            proof::fits(&row(&event, &layout, &sample::CLOCK).unwrap_or_default(), width, &[]);
+        }
+    }
 }
 
 #[test]
