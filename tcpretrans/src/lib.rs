@@ -17,6 +17,7 @@ pub mod kernel;
 mod live;
 mod options;
 pub mod owner;
+pub mod page;
 pub mod pipe;
 pub mod recording;
 pub mod replay;

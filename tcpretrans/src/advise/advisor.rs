@@ -314,8 +314,8 @@ mod tests {
             }
             let advice = advisor.conclude();
             prop_assert!(serde_json::to_string(&advice).is_ok());
-            let look = text::Look { colour: false, columns: 80 };
-            prop_assert!(!text::render(&advice, look).is_empty());
+            let page = crate::page::Page { columns: 80, colour: false };
+            prop_assert!(!text::render(&advice, page).is_empty());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The edge: files in, text or JSON out.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use super::{Advice, Advisor, text};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     failure::Failure,
     filter::gate::{Before, Gate},
     options::Exit,
+    page::Page,
     recording::{Detail, Reader, progress::Progress},
-    sink::table::style::colour_wanted,
 };
 
 /// Runs `tcpretrans advise`.
@@ -21,14 +21,7 @@ pub fn run(config: &AdviseConfig) -> Result<Exit, Failure> {
     let advice = read(&mut reader, config)?;
     let text = match config.format {
         AdviseFormat::Json => serde_json::to_string(&advice).map_err(Failure::stdout)? + "\n",
-        AdviseFormat::Text => {
-            let env = |name: &str| std::env::var(name).ok();
-            let look = text::Look {
-                colour: colour_wanted(io::stdout().is_terminal(), env),
-                columns: text::columns(env("COLUMNS")),
-            };
-            text::render(&advice, look)
-        }
+        AdviseFormat::Text => text::render(&advice, Page::stdout()),
     };
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use args::{Command, CommandLine};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::{
     advise,
@@ -22,6 +22,7 @@ use crate::{
     live,
     live::config::Config,
     options::{Exit, UsageError},
+    page::Page,
     replay,
     replay::args::ReplayConfig,
     report,
@@ -42,7 +43,10 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(arguments: &[OsString]) -> Result<Exit, Failure> {
-    let line = match CommandLine::try_parse_from(arguments) {
+    let parsed = args::command(Page::stdout())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let line = match parsed {
         Ok(line) => line,
         // `--help` and `--version` are no errors.
         Err(help) if !help.use_stderr() => {

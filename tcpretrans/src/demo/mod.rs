@@ -10,6 +10,7 @@ use crate::{
     demo::args::DemoConfig,
     failure::Failure,
     options::Exit,
+    page::{PLAIN, Page, Pen},
     pipe::args::OutputConfig,
     recording::{Detail, Reader},
     replay,
@@ -21,16 +22,17 @@ const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");
 /// Far more than it is: an upper bound for what is unpacked.
 const MOST_BYTES: usize = 4 << 20;
 
-const BEFORE: &str = "\
-A recorded incident on one host, some 15 seconds of it: backup repairs losses on a bad path. Then the servers stop
-answering: search recovers, checkout times out, billing closes its connection before TCP gives up, and mailer connects
-to a host that never answers.
-";
+const BEFORE: &str = "A recorded incident on one host, about 15 seconds long. A backup runs over a path that loses packets, and \
+     recovers each time. Then the servers stop answering: search recovers, checkout times out, billing closes its \
+     connection before TCP times out, and mailer connects to a host that does not exist.";
 
-const AFTER: &str = "\
-That was a recording. What this machine retransmits, live: sudo tcpretrans
-Can it trace? tcpretrans doctor. To keep a log and look at it later: sudo tcpretrans -o FILE, tcpretrans replay FILE.
-";
+/// What to do next, and by which command.
+const AFTER: [(&str, &str); 4] = [
+    ("This was a recording. To trace this machine live:", "sudo tcpretrans"),
+    ("To see whether this machine can trace:", "tcpretrans doctor"),
+    ("To keep a log:", "sudo tcpretrans -o tcp.jsonl"),
+    ("To look at it later:", "tcpretrans replay tcp.jsonl"),
+];
 
 /// The recording, as its log was.
 ///
@@ -59,19 +61,26 @@ pub fn run(config: &DemoConfig) -> Result<Exit, Failure> {
     };
     let for_people = config.format == Format::Table;
     if for_people {
-        say(BEFORE);
+        say(|pen| pen.paragraph("", 0, PLAIN, BEFORE));
     }
     let code = replay::play(reader, &replay, config.speed.map(Pace::new))?;
     if for_people {
-        say(AFTER);
+        say(|pen| {
+            for (what, command) in AFTER {
+                pen.paragraph("", 2, PLAIN, what);
+                pen.command(2, command);
+            }
+        });
     }
     Ok(code)
 }
 
 /// For people, who read standard error as they read the table; programs get nothing but the events.
-fn say(text: &str) {
+fn say(write: impl FnOnce(&mut Pen)) {
+    let mut pen = Pen::new(Page::stderr());
+    write(&mut pen);
     // Nobody may be reading standard error.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(pen.finish().as_bytes());
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub fn foundations(standing: &Standing) -> Section {
     items.push(match first(privileges) {
         Some(obstacle) => Item::new("privileges", State::Missing, obstacle.to_string()),
         None if standing.capabilities.is_none() => {
-            Item::new("privileges", State::Unknown, "/proc does not tell which capabilities this process has")
+            Item::new("privileges", State::Unknown, "/proc does not show which capabilities this process has")
         }
         None => Item::new("privileges", State::Ok, "BPF programs may be loaded"),
     });
@@ -50,9 +50,11 @@ pub fn foundations(standing: &Standing) -> Section {
     items.push(owners(standing));
     items.push(match Hierarchy::find() {
         Ok(hierarchy) => Item::new("cgroup v2", State::Ok, format!("at {}", hierarchy.mount().display())),
-        Err(error) => {
-            Item::new("cgroup v2", State::Degraded, format!("flows have no cgroup, and no --cgroup: {error}"))
-        }
+        Err(error) => Item::new(
+            "cgroup v2",
+            State::Degraded,
+            format!("flows have no cgroup, and --cgroup cannot be used: {error}"),
+        ),
     });
     Section { name: "Kernel and privileges", items }
 }
@@ -72,7 +74,7 @@ fn owners(standing: &Standing) -> Item {
         Some(false) => Item::new(
             "process names",
             State::Degraded,
-            "of connections older than the trace only this user's processes are known (needs CAP_SYS_PTRACE)",
+            "for connections that are older than the trace, only processes of this user are known (needs CAP_SYS_PTRACE)",
         ),
         _ => Item::new("process names", State::Ok, "of all users' processes"),
     }
@@ -85,7 +87,7 @@ pub fn tracepoints(btf: &Btf) -> Section {
         None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
             State::Ok,
-            format!("not in this kernel: the ends of recoveries are watched in {RECOVERY_EXIT}"),
+            format!("not in this kernel: the end of a loss recovery is seen in {RECOVERY_EXIT} instead"),
         ),
         None => {
             let state = if tracepoint.required { State::Missing } else { State::Degraded };
@@ -102,7 +104,9 @@ fn detail(kind: Kind, args: Option<usize>) -> &'static str {
         Kind::Retransmit if has_third => "failed attempts are seen, with their error",
         Kind::Retransmit => "only what was sent is seen: attempts that failed locally are hidden",
         Kind::SendReset if has_third => "with the kernel's reason for the reset",
-        Kind::SendReset => "without a reason: why this side sent a reset is concluded from the socket",
+        Kind::SendReset => {
+            "without the kernel's reason: why this side sent a reset is derived from the socket"
+        }
         Kind::SynAck | Kind::State | Kind::ReceiveReset | Kind::CongState | Kind::Destroy => "",
         Kind::ErrorReport | Kind::Calibrate | Kind::Seed => "",
     }
@@ -130,12 +134,12 @@ fn of_features(features: &Features) -> Vec<Item> {
         })
         .collect();
     let summary =
-        format!("{} of {count} places in kernel structures found", count - features.missing_fields.len());
+        format!("{} of {count} fields of kernel structures found", count - features.missing_fields.len());
     items.push(Item::new("fields", State::Ok, summary));
     items.extend(lost);
     for pair in [["sk_cgroup", "sk_cgroup_val"], ["cgroup_ancestors", "cgroup_ancestor_ids"]] {
         if pair.iter().all(|field| !features.has_field(field)) {
-            let lost = "the kernel has it nowhere: flows have no cgroup, and --cgroup matches nothing";
+            let lost = "not in this kernel: flows have no cgroup, and --cgroup matches nothing";
             items.push(Item::new(pair[0], State::Degraded, lost));
         }
     }
@@ -152,7 +156,7 @@ fn of_features(features: &Features) -> Vec<Item> {
         Item::new("flow id", State::Ok, "the socket's cookie, as in ss -e")
     } else {
         let lost =
-            "programs may not ask for the cookie: ids are tcpretrans's own, unless ss -e was run before";
+            "BPF programs cannot read the socket's cookie: ids are tcpretrans's own, unless ss -e was run before";
         Item::new("flow id", State::Degraded, lost)
     });
     items

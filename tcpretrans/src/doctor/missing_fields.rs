@@ -3,7 +3,7 @@
 /// What is lost without a field; `Ok(why)` where nothing is, because the kernel has it in another way.
 pub fn without(field: &str) -> Result<&'static str, &'static str> {
     let lost = match field {
-        // Another road leads to the same answer.
+        // The same answer comes from elsewhere.
         "sk_ino" => return Ok("the socket's inode is found by way of its file"),
         "sk_cgroup_val" => return Ok("the cgroup is read from its newer place"),
         "cgroup_ancestor_ids" => return Ok("a cgroup's ancestors are read from their newer place"),
@@ -13,15 +13,17 @@ pub fn without(field: &str) -> Result<&'static str, &'static str> {
         "tcp_syn_linear_timeouts" => return Ok("this kernel backs off from the first SYN on"),
         "tcp_usec_ts" => return Ok("this kernel has no microsecond timestamps"),
         "icsk_rto_min" => return Ok("this kernel has no RTO minimum by socket"),
-        "total_rto" => "the end of linear SYN timeouts is told by the backoff alone",
-        "icsk_probes_tstamp" => "since when a window has been closed is modelled, not read",
-        "thin_lto" | "tcp_thin_linear_timeouts" => "forecasts do not know of thin streams' linear timeouts",
-        "frto" => "whether F-RTO examines a timeout is unknown",
+        "total_rto" => "the end of linear SYN timeouts is derived from the backoff",
+        "icsk_probes_tstamp" => "how long a window has been closed is estimated",
+        "thin_lto" | "tcp_thin_linear_timeouts" => {
+            "forecasts do not consider the linear timeouts of thin streams"
+        }
+        "frto" => "whether F-RTO checks a timeout is unknown",
         "tlp_retrans" => "whether a tail loss probe repeated old data is unknown",
         "repair" => "sockets under repair (checkpoint and restore) are not recognised",
-        "is_mptcp" => "subflows of MPTCP are not marked",
+        "is_mptcp" => "MPTCP subflows are not marked as such",
         "ca_state" => "fast, slow-start and timer retransmissions cannot be told apart",
-        "tcp_retries1" => "the soft threshold is unknown",
+        "tcp_retries1" => "no tcp_retries1 threshold",
         "tcp_retries2" => "no forecast for established connections",
         "tcp_syn_retries" => "no forecast for connect()",
         "tcp_synack_retries" | "req_num_timeout" => "no forecast for SYN-ACKs",
@@ -31,7 +33,7 @@ pub fn without(field: &str) -> Result<&'static str, &'static str> {
         }
         "skc_v6_daddr" | "skc_v6_rcv_saddr" => "no IPv6: the kernel was built without it",
         "cgroup_kn" | "kernfs_id" | "cgroup_level" => "cgroups are unknown, and --cgroup matches nothing",
-        "req_timeout" => "the RTO of a SYN-ACK is counted, not read",
+        "req_timeout" => "the RTO of a SYN-ACK is computed from the number of its timeouts",
         _ => "events lack it",
     };
     Err(lost)

@@ -9,7 +9,7 @@ mod proof;
 mod sysctls;
 mod text;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use findings::{Findings, Item, Section, State};
 
@@ -19,6 +19,7 @@ use crate::{
     kernel,
     kernel::{btf::Btf, privileges::Standing},
     options::Exit,
+    page::Page,
 };
 
 /// Machines full of containers have thousands.
@@ -33,10 +34,7 @@ pub fn run(format: DoctorFormat) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
     let text = match format {
         DoctorFormat::Json => serde_json::to_string(&findings).map_err(Failure::stdout)? + "\n",
-        DoctorFormat::Text => {
-            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            text::render(&findings, stdout.is_terminal() && !no_color)
-        }
+        DoctorFormat::Text => text::render(&findings, Page::stdout()),
     };
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
     Ok(if findings.can_trace { Exit::Done } else { Exit::CannotTrace })

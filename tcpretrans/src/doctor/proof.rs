@@ -56,8 +56,8 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> Result<u32, kernel::E
     let measured = hz::measure(&mut ring, PATIENCE).map_err(kernel::Error::from);
     drop(programs);
     let calibration = measured.inspect_err(|error| items.push(missing("records", error)))?;
-    items.push(Item::new("records", State::Ok, "tcpretrans's own listen() came back through the ring"));
-    let detail = format!("{}, by the first RTO of a new socket, which is one second", calibration.hz);
+    items.push(Item::new("records", State::Ok, "the event of a test socket arrived through the ring buffer"));
+    let detail = format!("{}, measured: the first RTO of a new socket is one second", calibration.hz);
     items.push(Item::new("HZ", State::Ok, detail));
     Ok(calibration.hz)
 }
@@ -66,9 +66,9 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> Result<u32, kernel::E
 pub fn not_run(release: &str) -> Proof {
     let hz = hz::from_config(release);
     let hz_item = match hz {
-        Some(hz) => Item::new("HZ", State::Ok, format!("{hz}, by /boot/config-{release}")),
+        Some(hz) => Item::new("HZ", State::Ok, format!("{hz}, from /boot/config-{release}")),
         None => Item::new("HZ", State::Unknown, "only the attached programs can measure it"),
     };
-    let not_tried = Item::new("programs", State::Unknown, "not tried: see above what is missing");
+    let not_tried = Item::new("programs", State::Unknown, "not tried: something is missing, see above");
     Proof { section: Section { name: NAME, items: vec![not_tried, hz_item] }, hz, failure: None }
 }

@@ -4,6 +4,7 @@ use super::episode::Episode;
 use crate::{
     deadline::TimerView,
     event::{Deadline, Knob, Threshold, ThresholdName},
+    words::time::millis,
 };
 
 /// The thresholds that an episode has passed and that were not announced yet.
@@ -24,9 +25,9 @@ pub fn passed(
             name: ThresholdName::Retries1,
             deadline: deadline.cloned(),
             note: format!(
-                "{} of retransmitting in vain: past tcp_retries1={}, so with each further timeout the kernel doubts \
-                 its route and, if tcp_mtu_probing is on, the path's MTU",
-                seconds(view.elapsed().0),
+                "{} of retransmissions without an ACK: past tcp_retries1={}, so with each further timeout the \
+                 kernel looks for another route and, if tcp_mtu_probing is on, probes for a smaller MTU",
+                millis(view.elapsed().0),
                 view.sysctls.retries1
             ),
         });
@@ -52,16 +53,11 @@ fn time_used(deadline: &Deadline) -> String {
     match deadline.budget_ms {
         Some(budget_ms) => format!(
             "{percent:.0} % of its time is used: {} of the {} that {knob}{limit} allows",
-            seconds(deadline.elapsed_ms),
-            seconds(budget_ms)
+            millis(deadline.elapsed_ms),
+            millis(budget_ms)
         ),
         None => format!("{percent:.0} % of the time that {knob}{limit} allows is used"),
     }
-}
-
-/// `3.2 s`, `4 m 43 s`.
-fn seconds(ms: u64) -> String {
-    super::diagnosis::words::seconds(ms)
 }
 
 #[cfg(test)]
@@ -86,7 +82,7 @@ mod tests {
     fn a_warning_says_how_much_of_what_is_used() {
         assert_eq!(
             time_used(&deadline(Knob::TcpUserTimeout, 5000, Some(5000))),
-            "60 % of its time is used: 3.0 s of the 5.0 s that TCP_USER_TIMEOUT=5000 ms allows"
+            "60 % of its time is used: 3 s of the 5 s that TCP_USER_TIMEOUT=5000 ms allows"
         );
         assert_eq!(
             time_used(&deadline(Knob::TcpSynackRetries, 5, None)),

@@ -29,6 +29,7 @@ use crate::{
     },
     live::config::Config,
     options::Exit,
+    page::Page,
     pipe,
     pipe::Pipe,
 };
@@ -70,7 +71,7 @@ pub fn run(config: &Config) -> Result<Exit, Failure> {
     pipe::run(&mut ring, &mut pipe, duration.map(|duration| started_ns.saturating_add(duration)))?;
     let (totals, duration_ms) = pipe.finish();
     if config.output.summary {
-        eprint!("{}", totals.summary(duration_ms));
+        eprint!("{}", totals.summary(duration_ms, Page::stderr()));
     }
     Ok(Exit::Done)
 }

@@ -15,6 +15,7 @@ use crate::{
     failure::Failure,
     filter::gate::{Before, Gate},
     options::Exit,
+    page::Page,
     pipe,
     pipe::Pipe,
     recording::{Detail, Reader, progress::Progress},
@@ -53,7 +54,7 @@ pub fn play(reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> Result
         );
     }
     if config.output.summary {
-        eprint!("{}", totals.summary(duration_ms));
+        eprint!("{}", totals.summary(duration_ms, Page::stderr()));
     }
     let (reader, failure) = recording.into_reader();
     // Nobody may be reading standard error either.

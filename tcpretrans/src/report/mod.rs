@@ -10,23 +10,21 @@ pub mod tally;
 pub mod window;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
 use jiff::tz::TimeZone;
-use screen::Page;
 use tally::{Report, Tally, groups::By};
-use terminal_size::{Width, terminal_size};
 use window::{Moment, Window};
 
 use crate::{
     failure::Failure,
     filter::gate::{Before, Gate},
     options::{Exit, Origin, UsageError, quantity, selection},
+    page::Page,
     recording::{Detail, Reader, progress::Progress},
     report::args::{ReportArgs, ReportFormat},
-    sink::table::style::colour_wanted,
 };
 
 /// What a report is about, besides the events themselves.
@@ -74,7 +72,7 @@ pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
     let text = match args.report.format {
         ReportFormat::Json => json::render(&report, &subject).map_err(Failure::stdout)? + "\n",
-        ReportFormat::Text => screen::render(&report, &subject, &page(stdout.is_terminal(), zone)),
+        ReportFormat::Text => screen::render(&report, &subject, Page::stdout(), &zone),
     };
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.map_err(Failure::stdout)?;
@@ -131,15 +129,4 @@ fn read(reader: &mut Reader, window: Window, mut gate: Gate) -> Result<Report, F
     }
     progress.finish();
     Ok(tally.finish())
-}
-
-/// How wide and how colourful.
-fn page(is_terminal: bool, zone: TimeZone) -> Page {
-    let colour = colour_wanted(is_terminal, |name| std::env::var(name).ok());
-    let columns = match terminal_size() {
-        Some((Width(columns @ 1..), _)) if is_terminal => columns.into(),
-        // As a terminal that does not know its size, and as mails and tickets have it.
-        _ => 80,
-    };
-    Page { columns, colour, zone }
 }

@@ -38,6 +38,14 @@ pub fn number(name: &str) -> Option<i32> {
     }
 }
 
+/// `EHOSTUNREACH (No route to host)`
+pub fn described(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => format!("error {number}"),
+        known => format!("{known:?} ({})", known.desc()),
+    }
+}
+
 /// Why an attempt was not sent, in a word.
 pub fn send_error_name(error: SendError) -> Cow<'static, str> {
     match error {
@@ -61,6 +69,7 @@ mod tests {
         assert_eq!(name(libc::ECONNRESET), "ECONNRESET");
         assert_eq!(name(libc::ENOBUFS), "ENOBUFS");
         assert_eq!(name(LAST), "EHWPOISON");
+        assert_eq!(described(libc::EHOSTUNREACH), "EHOSTUNREACH (No route to host)");
     }
 
     #[test]

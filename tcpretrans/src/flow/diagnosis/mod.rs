@@ -11,7 +11,6 @@ mod note;
 pub(super) mod process;
 pub(super) mod request_end;
 mod situation;
-pub(super) mod words;
 
 use conclusion::{Conclusion, How};
 use hang_up::Meaning;

@@ -7,12 +7,12 @@ use tcpretrans_ebpf::Record;
 use super::{
     conclusion::{Conclusion, How},
     process, situation,
-    words::{self, count, seconds},
 };
 use crate::{
     event::{Cause, Closed, HungUpSide, Knob},
     flow::state::FlowState,
     socket::{Hz, Jiffies, RecordExt, TcpState},
+    words::{errno, figures::count, signal, time::millis},
 };
 
 /// One sentence that says how the flow ended. [`Closed::sentence`] adds until when TCP would have tried.
@@ -36,7 +36,7 @@ pub(super) fn sentence(
         Cause::ConnectTimeout if record.old_state() == TcpState::SynSent => {
             let mut text = format!("no answer to {}", count(u64::from(closed.retransmissions) + 1, "SYN"));
             if let Some(ms) = closed.lifetime_ms {
-                let _ = write!(text, " in {}", seconds(ms));
+                let _ = write!(text, " in {}", millis(ms));
             }
             text
         }
@@ -81,7 +81,7 @@ pub(super) fn sentence(
         && let Some(errno) = closed.error
         && errno != libc::ETIMEDOUT
     {
-        let _ = write!(text, "; the network had reported {}", words::error(errno));
+        let _ = write!(text, "; the network had reported {}", errno::described(errno));
     }
     situation::afterwards(closed, &mut text);
     text
@@ -97,10 +97,10 @@ fn is_give_up(cause: Cause) -> bool {
 /// The kernel's own timers.
 fn gave_up(state: &FlowState, conclusion: &Conclusion, closed: &Closed) -> String {
     let before = earlier(state, closed).map(|before| format!("{before}, then ")).unwrap_or_default();
-    let silence = closed.silent_ms.map(|ms| format!(", silent for {}", seconds(ms))).unwrap_or_default();
+    let silence = closed.silent_ms.map(|ms| format!(", silent for {}", millis(ms))).unwrap_or_default();
     let reason = match (conclusion.cause, conclusion.how) {
         (_, How::NeverLeft) => {
-            ": nothing left this machine, for want of a route, or dropped by its own firewall or queueing discipline"
+            ": nothing left this machine: it has no route, or its own firewall or queueing discipline dropped it"
                 .to_owned()
         }
         (Cause::ZeroWindowTimeout, How::InFlight) => {
@@ -145,7 +145,7 @@ fn by_local(state: &FlowState, closed: &Closed, done: &str) -> String {
     let process = process::in_brackets(state);
     match closed.killed_by {
         Some(signal) => {
-            let signal = words::signal(signal);
+            let signal = signal::described(signal);
             format!("{done} by the kernel as {signal} killed the local application{process}")
         }
         None if state.closer.is_some_and(|closer| closer.exit != 0) => {
@@ -188,7 +188,7 @@ fn unknown(conclusion: &Conclusion) -> &'static str {
             "connect() failed before a SYN was sent: no route, no free port, or a local policy forbids it"
         }
         How::Dropped => {
-            "dropped by the kernel without a word: lack of memory, or its network namespace was deleted"
+            "dropped by the kernel without an error: lack of memory, or its network namespace was deleted"
         }
         How::RecordLost => "how it ended is not known: the record of its end did not reach tcpretrans",
         _ => "how it ended is not known: this kernel's state allows no answer",
@@ -204,7 +204,7 @@ fn current(record: &Record) -> String {
 }
 
 fn error(closed: &Closed) -> String {
-    closed.error.map_or_else(|| "no errno".to_owned(), words::error)
+    closed.error.map_or_else(|| "no errno".to_owned(), errno::described)
 }
 
 fn knob_with_value(knob: Knob, record: &Record, hz: Hz) -> String {
@@ -223,7 +223,7 @@ fn knob_with_value(knob: Knob, record: &Record, hz: Hz) -> String {
         Knob::ZeroWindow => return "a closed window is given twice the longest RTO".to_owned(),
         Knob::Keepalive => {
             let or = |own: u32, sysctl: u32| if own != 0 { own } else { sysctl };
-            let time = |jiffies: u32| seconds(hz.displayed(Jiffies::from(jiffies)).0);
+            let time = |jiffies: u32| millis(hz.displayed(Jiffies::from(jiffies)).0);
             return format!(
                 "keepalive: idle for {}, then {} every {}",
                 time(or(sock.keepalive_time, sock.tcp_keepalive_time)),

@@ -3,15 +3,13 @@
 
 use tcpretrans_ebpf::{Record, tcp_state};
 
-use super::{
-    process,
-    words::{count, seconds},
-};
+use super::process;
 use crate::{
     deadline::request_wait,
     event::{Cause, Closed, Who},
     flow::state::FlowState,
     socket::{Hz, Jiffies, Millis, Nanos, RecordExt, SnapshotExt},
+    words::{figures::count, time::millis},
 };
 
 /// Timers are late on a busy machine, and their wheel is coarse: an eighth of the time, and a second.
@@ -49,7 +47,7 @@ pub(in crate::flow) fn expired(state: &FlowState, silent: Millis) -> Closed {
         "the handshake was not completed: {} unanswered, and nothing more for {}; it timed out, or the client \
          reset it: the kernel does not report which",
         synacks(state),
-        seconds(silent.0)
+        millis(silent.0)
     );
     end(state, Cause::Unknown, None, note)
 }

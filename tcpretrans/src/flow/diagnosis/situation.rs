@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
-use super::{
-    process,
-    words::{self, count, seconds},
-};
+use super::process;
 use crate::{
     event::{Cause, Closed, HungUp, HungUpSide},
     flow::state::FlowState,
+    words::{figures::count, signal, time::millis},
 };
 
 /// To follow "closed by ...", with its space in front; empty in peace.
@@ -40,14 +38,14 @@ fn in_trouble(hung_up: &HungUp) -> String {
     let bytes = count(hung_up.unacked_bytes.into(), "byte");
     match (hung_up.into_backoff_ms, hung_up.waited_ms) {
         (Some(ms), _) if hung_up.retransmits > 0 => {
-            format!(" {} into an RTO backoff with {bytes} unacknowledged", seconds(ms))
+            format!(" {} into an RTO backoff with {bytes} unacknowledged", millis(ms))
         }
-        (Some(ms), _) => format!(" {} into a loss recovery with {bytes} unacknowledged", seconds(ms)),
+        (Some(ms), _) => format!(" {} into a loss recovery with {bytes} unacknowledged", millis(ms)),
         (None, Some(waited_ms)) => format!(
             " {} after it had last sent, with {bytes} unacknowledged: it did not wait for the first retransmission \
              timeout, which takes {}",
-            seconds(waited_ms),
-            seconds(hung_up.rto_ms)
+            millis(waited_ms),
+            millis(hung_up.rto_ms)
         ),
         (None, None) => format!(" with {bytes} unacknowledged"),
     }
@@ -58,12 +56,12 @@ pub(super) fn of_abandoned_connect(state: &FlowState, closed: &Closed) -> String
     let process = process::in_brackets(state);
     let mut text = match closed.killed_by {
         Some(signal) => {
-            format!("{} killed the application{process} while it was connecting", words::signal(signal))
+            format!("{} killed the application{process} while it was connecting", signal::described(signal))
         }
         None => format!("the application{process} gave up connecting"),
     };
     if let Some(ms) = closed.lifetime_ms {
-        let _ = write!(text, " after {}", seconds(ms));
+        let _ = write!(text, " after {}", millis(ms));
     }
     let _ = write!(text, ", with {} unanswered", count(u64::from(closed.retransmissions) + 1, "SYN"));
     let early = closed.hung_up.as_ref().filter(|hung_up| hung_up.before_the_first_retransmission());
@@ -71,7 +69,7 @@ pub(super) fn of_abandoned_connect(state: &FlowState, closed: &Closed) -> String
         let _ = write!(
             text,
             ": it did not wait for the first retransmission, which comes after {}, so one lost packet fails it",
-            seconds(hung_up.rto_ms)
+            millis(hung_up.rto_ms)
         );
     }
     text

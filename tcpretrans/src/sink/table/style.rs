@@ -1,8 +1,11 @@
 //! What matters more looks different.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
-use crate::event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What};
+use crate::{
+    event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What},
+    page,
+};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +28,12 @@ impl Look {
     /// For terminals.
     pub fn style(self) -> Style {
         match self {
-            Look::Faint => Style::new().dimmed(),
-            Look::Plain => Style::new(),
-            Look::Notice => AnsiColor::Yellow.on_default(),
-            Look::Good => AnsiColor::Green.on_default(),
-            Look::Bad => AnsiColor::Red.on_default(),
-            Look::Alarm => AnsiColor::Red.on_default().bold(),
+            Look::Faint => page::FAINT,
+            Look::Plain => page::PLAIN,
+            Look::Notice => page::NOTICE,
+            Look::Good => page::GOOD,
+            Look::Bad => page::BAD,
+            Look::Alarm => page::ALARM,
         }
     }
 
@@ -91,20 +94,6 @@ fn of_closed(closed: &Closed) -> Look {
     }
 }
 
-/// Is colour wanted? `env` gives environment variables. As the conventions have it: NO_COLOR (no-color.org)
-/// first, then CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors), then whether it is a terminal at all.
-pub fn colour_wanted(is_terminal: bool, env: impl Fn(&str) -> Option<String>) -> bool {
-    let set = |name| env(name).is_some_and(|value| !value.is_empty());
-    let is_zero = |name| env(name).is_some_and(|value| value == "0");
-    if set("NO_COLOR") {
-        false
-    } else if set("CLICOLOR_FORCE") && !is_zero("CLICOLOR_FORCE") {
-        true
-    } else {
-        is_terminal && !is_zero("CLICOLOR") && env("TERM").is_none_or(|term| term != "dumb")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,23 +128,5 @@ mod tests {
             Look::Good
         );
         assert_eq!(Look::of(&sample::lost(1, LostWhere::Ring)), Look::Bad);
-    }
-
-    #[test]
-    fn colour_by_the_conventions() {
-        let wanted = |is_terminal, env: &[(&str, &str)]| {
-            colour_wanted(is_terminal, |name| {
-                env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-            })
-        };
-        assert!(wanted(true, &[("TERM", "xterm")]));
-        assert!(!wanted(false, &[]));
-        assert!(!wanted(true, &[("NO_COLOR", "1")]));
-        assert!(wanted(true, &[("NO_COLOR", "")]));
-        assert!(wanted(false, &[("CLICOLOR_FORCE", "1")]));
-        assert!(!wanted(false, &[("CLICOLOR_FORCE", "0")]));
-        assert!(!wanted(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
-        assert!(!wanted(true, &[("CLICOLOR", "0")]));
-        assert!(!wanted(true, &[("TERM", "dumb")]));
     }
 }
