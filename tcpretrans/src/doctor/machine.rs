@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use tcpretrans_ebpf::Field;
+
 use super::{
     findings::{Item, Section, State},
     losses,
@@ -9,7 +11,7 @@ use super::{
 use crate::kernel::{
     btf::{self, Btf},
     cgroup::Hierarchy,
-    features::{Features, RECOVERY_EXIT, TRACEPOINTS},
+    features::{Features, RECOVERY_EXIT, Tracepoint},
     privileges::{CannotTrace, Standing, capability},
 };
 
@@ -78,7 +80,7 @@ fn owners(standing: &Standing) -> Item {
 
 /// The tracepoints that the programs go on.
 pub fn tracepoints(btf: &Btf) -> Section {
-    let item = |tracepoint: &crate::kernel::features::Tracepoint| match btf.tracepoint_args(tracepoint.name) {
+    let item = |tracepoint: Tracepoint| match btf.tracepoint_args(tracepoint.name) {
         Some(_) => Item::new(tracepoint.name, State::Ok, detail(btf, tracepoint.name)),
         None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
@@ -90,7 +92,7 @@ pub fn tracepoints(btf: &Btf) -> Section {
             Item::new(tracepoint.name, state, format!("not in this kernel: {}", tracepoint.without))
         }
     };
-    Section { name: "Tracepoints", items: TRACEPOINTS.iter().map(item).collect() }
+    Section { name: "Tracepoints", items: Tracepoint::all().map(item).collect() }
 }
 
 /// Arguments that came late, which `Features` asks for by their number as well.
@@ -120,25 +122,25 @@ pub fn details(btf: &Btf) -> Section {
 }
 
 fn of_features(features: &Features) -> Vec<Item> {
-    let count = features.snapshot_offsets.len() + features.walk_offsets.len();
     let mut items = Vec::new();
     let lost: Vec<Item> = features
-        .missing_fields
-        .iter()
-        .filter(|field| !has_alternative(features, field))
+        .missing_fields()
+        .filter(|&field| !has_alternative(features, field))
         .filter_map(|field| {
-            let lost = losses::without(field).err()?;
-            Some(Item::new(*field, State::Degraded, format!("not in this kernel: {lost}")))
+            let lost = losses::without(field.name()).err()?;
+            Some(Item::new(field.name(), State::Degraded, format!("not in this kernel: {lost}")))
         })
         .collect();
-    let summary =
-        format!("{} of {count} places in kernel structures found", count - features.missing_fields.len());
+    let found = Field::COUNT - features.missing_fields().count();
+    let summary = format!("{found} of {} places in kernel structures found", Field::COUNT);
     items.push(Item::new("fields", State::Ok, summary));
     items.extend(lost);
-    for pair in [["sk_cgroup", "sk_cgroup_val"], ["cgroup_ancestors", "cgroup_ancestor_ids"]] {
-        if pair.iter().all(|field| !features.has_field(field)) {
+    for pair in
+        [[Field::sk_cgroup, Field::sk_cgroup_val], [Field::cgroup_ancestors, Field::cgroup_ancestor_ids]]
+    {
+        if pair.iter().all(|&field| !features.has_field(field)) {
             let lost = "the kernel has it nowhere: flows have no cgroup, and --cgroup matches nothing";
-            items.push(Item::new(pair[0], State::Degraded, lost));
+            items.push(Item::new(pair[0].name(), State::Degraded, lost));
         }
     }
     items.push(if features.reset_reasons.is_empty() {
@@ -161,35 +163,35 @@ fn of_features(features: &Features) -> Vec<Item> {
 }
 
 /// A field that is missing because the kernel has its twin.
-fn has_alternative(features: &Features, field: &str) -> bool {
+fn has_alternative(features: &Features, field: Field) -> bool {
     match field {
-        "sk_cgroup" => features.has_field("sk_cgroup_val"),
-        "sk_cgroup_val" => features.has_field("sk_cgroup"),
+        Field::sk_cgroup => features.has_field(Field::sk_cgroup_val),
+        Field::sk_cgroup_val => features.has_field(Field::sk_cgroup),
         _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::HashMap;
+
+    use tcpretrans_ebpf::Location;
 
     use super::*;
 
-    fn features(missing: &[&'static str]) -> Features {
+    fn features(missing: &[&str]) -> Features {
+        let location = |field: &Field| match missing.contains(&field.name()) {
+            true => Location::ABSENT,
+            false => Location::whole(0, 1),
+        };
         Features {
-            tracepoints: BTreeMap::new(),
-            snapshot_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 80],
-            walk_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 20],
-            missing_fields: missing.to_vec(),
+            locations: Field::ALL.iter().map(location).collect(),
             retransmit_err: true,
             reset_reason: true,
             seed: true,
             socket_cookie: true,
-            recovery_exit: false,
-            maps_are_locked_memory: false,
-            request_rto_max: false,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
-            attach_types: Vec::new(),
+            ..Features::none()
         }
     }
 
@@ -211,6 +213,7 @@ mod tests {
     fn what_old_kernels_lack_is_told() {
         let old = Features { socket_cookie: false, reset_reasons: HashMap::new(), ..features(&[]) };
         assert_eq!(degraded(&old), ["reset reasons", "flow id"]);
-        assert!(of_features(&features(&["sk_ino"]))[0].detail.starts_with("99 of 100 "));
+        let all_but_one = format!("{} of {} ", Field::COUNT - 1, Field::COUNT);
+        assert!(of_features(&features(&["sk_ino"]))[0].detail.starts_with(&all_but_one));
     }
 }

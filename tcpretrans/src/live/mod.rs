@@ -32,7 +32,7 @@ use crate::{
     kernel::{
         btf::Btf,
         cgroup::Cgroups,
-        features::{Features, TRACEPOINTS},
+        features::{Features, Tracepoint},
         hz, privileges,
         programs::{Programs, Settings},
     },
@@ -281,10 +281,8 @@ fn start_event(config: &Config, features: &Features, hz: u32, clock: Clock) -> S
 
 /// What this kernel lets us see, for the `start` event.
 fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
-    let mut map: BTreeMap<_, _> = TRACEPOINTS
-        .iter()
-        .map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name)))
-        .collect();
+    let mut map: BTreeMap<_, _> =
+        Tracepoint::all().map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name))).collect();
     map.insert("retransmit_err".into(), features.retransmit_err);
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);

@@ -1,7 +1,6 @@
-//! The words that everything prints: names of errors, signals, states and tracepoints, and text made safe to print.
+//! The words that everything prints: names of errors, signals and states, and text made safe to print.
 
 pub mod errno;
 pub mod escape;
 pub mod signal;
 pub mod state_name;
-pub mod tracepoint;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use libc::{c_int, c_void, pid_t, user_regs_struct};
-use tcpretrans::kernel::features::{RECOVERY_EXIT, TRACEPOINTS};
+use tcpretrans::kernel::features::{RECOVERY_EXIT, Tracepoint};
 
 use crate::{attempts::VERIFIER, limits::FEATURES, tracer::command};
 
@@ -145,7 +145,7 @@ fn count_instructions() -> Vec<u64> {
 fn the_verifiers_work_stays_far_below_its_limit() {
     require_lab!();
     let mut names: Vec<&str> =
-        TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
+        Tracepoint::all().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
     if FEATURES.seed {
         names.push("tcp_seed");
     }

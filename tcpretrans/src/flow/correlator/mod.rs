@@ -92,7 +92,7 @@ impl Correlator {
         }
         self.schedule.sweep_after(record.mono_ns);
         let gap = self.gap_before(kind, id, record);
-        if !self.has_own_event(kind) {
+        if !kind.is_retransmission() {
             self.observation(kind, id, record, owner, events);
         }
         match kind {
@@ -118,10 +118,6 @@ impl Correlator {
         }
         let own = identity::own_id(record);
         if self.flows.get_mut(own).is_some() { own } else { id }
-    }
-
-    fn has_own_event(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Retransmit | Kind::SynAck)
     }
 
     /// Passes on what makes no event of its own, for recordings.
