@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tcpretrans_ebpf::Field;
+use tcpretrans_ebpf::{Field, Kind};
 
 use super::{
     findings::{Item, Section, State},
@@ -81,8 +81,8 @@ fn owners(standing: &Standing) -> Item {
 /// The tracepoints that the programs go on.
 pub fn tracepoints(btf: &Btf) -> Section {
     let item = |tracepoint: Tracepoint| match btf.tracepoint_args(tracepoint.name) {
-        Some(_) => Item::new(tracepoint.name, State::Ok, detail(btf, tracepoint.name)),
-        None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
+        Some(args) => Item::new(tracepoint.name, State::Ok, detail(tracepoint.kind, args)),
+        None if tracepoint.kind == Kind::CongState && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
             State::Ok,
             format!("not in this kernel: the ends of recoveries are watched in {RECOVERY_EXIT}"),
@@ -96,20 +96,26 @@ pub fn tracepoints(btf: &Btf) -> Section {
 }
 
 /// Arguments that came late, which `Features` asks for by their number as well.
-fn detail(btf: &Btf, name: &str) -> String {
-    let more = btf.tracepoint_args(name).is_some_and(|count| count >= 3);
-    match (name, more) {
-        ("tcp_retransmit_skb", true) => "failed attempts are seen, with their error",
-        ("tcp_retransmit_skb", false) => {
-            "only what was sent is seen: attempts that failed locally are hidden"
-        }
-        ("tcp_send_reset", true) => "with the kernel's reason for the reset",
-        ("tcp_send_reset", false) => {
+fn detail(kind: Kind, args: usize) -> &'static str {
+    match (kind, args >= 3) {
+        (Kind::Retransmit, true) => "failed attempts are seen, with their error",
+        (Kind::Retransmit, false) => "only what was sent is seen: attempts that failed locally are hidden",
+        (Kind::SendReset, true) => "with the kernel's reason for the reset",
+        (Kind::SendReset, false) => {
             "without a reason: why this side sent a reset is concluded from the socket"
         }
-        _ => "",
+        (
+            Kind::SynAck
+            | Kind::State
+            | Kind::ReceiveReset
+            | Kind::CongState
+            | Kind::Destroy
+            | Kind::ErrorReport
+            | Kind::Calibrate
+            | Kind::Seed,
+            _,
+        ) => "",
     }
-    .to_owned()
 }
 
 /// Fields of the kernel's structures, and what else depends on the version.

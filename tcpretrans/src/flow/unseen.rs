@@ -82,7 +82,14 @@ fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
                 Some(_) => segs,
             }
         }
-        _ => 0,
+        Kind::State
+        | Kind::ReceiveReset
+        | Kind::SendReset
+        | Kind::CongState
+        | Kind::Destroy
+        | Kind::ErrorReport
+        | Kind::Calibrate
+        | Kind::Seed => 0,
     }
 }
 

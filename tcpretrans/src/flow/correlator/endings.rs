@@ -104,7 +104,15 @@ impl Correlator {
 
     /// The socket of a closed flow can be connected again: what is not its last words belongs to its next life.
     pub(super) fn bury_before(&mut self, kind: Kind, id: FlowId, events: &mut Vec<Event>) {
-        let next_life = matches!(kind, Kind::Retransmit | Kind::SynAck | Kind::State | Kind::Seed);
+        let next_life = match kind {
+            Kind::Retransmit | Kind::SynAck | Kind::State | Kind::Seed => true,
+            Kind::ReceiveReset
+            | Kind::SendReset
+            | Kind::CongState
+            | Kind::Destroy
+            | Kind::ErrorReport
+            | Kind::Calibrate => false,
+        };
         if next_life && self.flows.get_mut(id).is_some_and(|state| state.closing.is_some()) {
             self.bury(id, events);
         }
