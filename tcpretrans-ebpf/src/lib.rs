@@ -5,17 +5,21 @@
 
 pub mod fields;
 pub mod filter;
+mod kind;
+mod location;
 pub mod owner;
+pub mod placeholder;
 pub mod record;
-pub mod spot;
+mod wire;
 
-pub use fields::{Field, Form, Place, SnapshotOffsets, WalkOffsets};
+pub use fields::{Field, Form};
 pub use filter::FilterSettings;
+pub use kind::Kind;
+pub use location::Location;
 pub use owner::OwnerSlot;
+pub use record::{DecodeError, Record, Snapshot};
 #[cfg(not(target_arch = "bpf"))]
-pub use record::Number;
-pub use record::{DecodeError, Kind, Record, Snapshot};
-pub use spot::Spot;
+pub use wire::Number;
 
 /// Linux's TCP states (`include/net/tcp_states.h`), stable ABI since 2.6.
 #[allow(missing_docs, reason = "the names are the kernel's")]

@@ -19,9 +19,9 @@ pub struct OwnerSlot {
     pub comm: [u64; 2],
     /// The owner's thread group id; 0 if unknown.
     pub tgid: u32,
-    /// How long ago data was last sent when the FIN went, jiffies.
+    /// How long ago data was last sent when the FIN went, jiffies; all ones: not yet.
     pub fin_idle_jiffies: u32,
-    /// Was the task dying that closed? See [`exit`].
+    /// Was the task dying that closed? See [`exit`]; 0 as well: nobody has closed.
     pub fin_exit: u32,
     /// [`OwnerSlot::check_of`] the other fields: two CPUs may write one slot at once, and a torn slot must
     /// not name a wrong owner.
@@ -29,6 +29,18 @@ pub struct OwnerSlot {
 }
 
 impl OwnerSlot {
+    /// One that is nobody's.
+    pub const FREE: OwnerSlot = OwnerSlot {
+        sk: 0,
+        born_ns: 0,
+        fin_ns: 0,
+        comm: [0; 2],
+        tgid: 0,
+        fin_idle_jiffies: u32::MAX,
+        fin_exit: 0,
+        check: 0,
+    };
+
     /// Slots; a power of two.
     pub const COUNT: u32 = 1 << 16;
 

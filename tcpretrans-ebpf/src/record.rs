@@ -3,52 +3,12 @@
 //! Every kind has the same layout, so decoding is one checked-length read and no kind can be misread as
 //! another. Integers are in the machine's own byte order: a record never leaves it.
 
-use crate::snapshot_fields;
-
-/// Which tracepoint a record comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Kind {
-    /// `tcp_retransmit_skb`
-    Retransmit = 0,
-    /// `tcp_retransmit_synack`
-    SynAck = 1,
-    /// `inet_sock_set_state`
-    State = 2,
-    /// `tcp_receive_reset`
-    ReceiveReset = 3,
-    /// `tcp_send_reset`
-    SendReset = 4,
-    /// `tcp_cong_state_set`
-    CongState = 5,
-    /// `tcp_destroy_sock`
-    Destroy = 6,
-    /// `inet_sk_error_report`
-    ErrorReport = 7,
-    /// The tracer's own `listen()`: proves that records flow, and shows HZ in `icsk_rto`.
-    Calibrate = 8,
-    /// A socket that was in trouble before the trace began (`bpf_iter_tcp`).
-    Seed = 9,
-}
-
-impl Kind {
-    /// How many kinds there are; counters have one place for each.
-    pub const COUNT: u32 = 10;
-
-    /// All kinds in the order of their numbers.
-    pub const ALL: [Kind; Self::COUNT as usize] = [
-        Kind::Retransmit,
-        Kind::SynAck,
-        Kind::State,
-        Kind::ReceiveReset,
-        Kind::SendReset,
-        Kind::CongState,
-        Kind::Destroy,
-        Kind::ErrorReport,
-        Kind::Calibrate,
-        Kind::Seed,
-    ];
-}
+#[cfg(not(target_arch = "bpf"))]
+use crate::Number;
+use crate::{
+    Kind, kernel_fields,
+    wire::{Cursor, WireField, wire_struct},
+};
 
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,135 +37,10 @@ impl core::fmt::Display for DecodeError {
 
 impl core::error::Error for DecodeError {}
 
-/// Reads a record's fields in order. The length was checked before, so each read is in bounds.
-struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-// Two of the three serve recordings, which the kernel side does not make.
-#[cfg_attr(target_arch = "bpf", allow(dead_code))]
-trait WireField: Sized {
-    fn read(cursor: &mut Cursor<'_>) -> Self;
-
-    /// Tells of every number in `self` that is another one in `base`.
-    fn differences(&self, base: &Self, name: &'static str, visit: &mut impl FnMut(&'static str, i128));
-
-    /// Sets the number of that name, if it is here and takes the value; `own` is this field's name.
-    fn assign(&mut self, own: &'static str, name: &str, value: i128) -> bool;
-
-    /// Shows the numbers in it, in the order of the wire. It is called `own` and begins at `offset`.
-    #[cfg(not(target_arch = "bpf"))]
-    fn numbers(own: &'static str, offset: usize, visit: &mut impl FnMut(Number));
-}
-
-macro_rules! wire_integers {
-    ($($ty:ty),*) => {$(
-        impl WireField for $ty {
-            fn read(cursor: &mut Cursor<'_>) -> Self {
-                match cursor.rest.split_first_chunk() {
-                    Some((bytes, rest)) => {
-                        cursor.rest = rest;
-                        <$ty>::from_ne_bytes(*bytes)
-                    }
-                    None => 0,
-                }
-            }
-
-            #[inline(always)]
-            fn differences(
-                &self,
-                base: &Self,
-                name: &'static str,
-                visit: &mut impl FnMut(&'static str, i128),
-            ) {
-                if self != base {
-                    visit(name, i128::from(*self));
-                }
-            }
-
-            fn assign(&mut self, own: &'static str, name: &str, value: i128) -> bool {
-                match <$ty>::try_from(value) {
-                    Ok(value) if own == name => {
-                        *self = value;
-                        true
-                    }
-                    _ => false,
-                }
-            }
-
-            #[cfg(not(target_arch = "bpf"))]
-            fn numbers(own: &'static str, offset: usize, visit: &mut impl FnMut(Number)) {
-                visit(Number { name: own, offset, width: size_of::<$ty>(), signed: <$ty>::MIN != 0 });
-            }
-        }
-    )*};
-}
-wire_integers!(u8, u16, u32, i32, u64);
-
-impl<const N: usize> WireField for [u8; N] {
-    fn read(cursor: &mut Cursor<'_>) -> Self {
-        match cursor.rest.split_first_chunk() {
-            Some((bytes, rest)) => {
-                cursor.rest = rest;
-                *bytes
-            }
-            None => [0; N],
-        }
-    }
-
-    fn differences(&self, _: &Self, _: &'static str, _: &mut impl FnMut(&'static str, i128)) {}
-
-    fn assign(&mut self, _: &'static str, _: &str, _: i128) -> bool {
-        false
-    }
-
-    #[cfg(not(target_arch = "bpf"))]
-    fn numbers(_: &'static str, _: usize, _: &mut impl FnMut(Number)) {}
-}
-
-macro_rules! wire_struct {
-    ($(#[$meta:meta])* $struct:ident { $($(#[$doc:meta])* $name:ident: $ty:ty,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[repr(C)]
-        pub struct $struct { $($(#[$doc])* pub $name: $ty,)* }
-
-        impl WireField for $struct {
-            fn read(cursor: &mut Cursor<'_>) -> Self {
-                Self { $($name: <$ty>::read(cursor),)* }
-            }
-
-            fn differences(
-                &self,
-                base: &Self,
-                _: &'static str,
-                visit: &mut impl FnMut(&'static str, i128),
-            ) {
-                $(self.$name.differences(&base.$name, stringify!($name), visit);)*
-            }
-
-            fn assign(&mut self, _: &'static str, name: &str, value: i128) -> bool {
-                $(self.$name.assign(stringify!($name), name, value))||*
-            }
-
-            #[cfg(not(target_arch = "bpf"))]
-            fn numbers(_: &'static str, offset: usize, visit: &mut impl FnMut(Number)) {
-                $(<$ty>::numbers(stringify!($name), offset + core::mem::offset_of!(Self, $name), visit);)*
-            }
-        }
-
-        // No padding: uninitialised bytes would reach userspace, and the verifier of old kernels refuses them.
-        const _: () = assert!(size_of::<$struct>() == 0 $(+ size_of::<$ty>())*);
-    };
-}
-
 macro_rules! define_snapshot {
-    ($($name:ident: $ty:ty = $base:ident $form:ident $homes:tt;)*) => {
+    (snapshot { $($name:ident: $ty:ty = $base:ident $form:ident $homes:tt;)* } others $others:tt) => {
         /// Fills [`Snapshot`] up to a multiple of eight bytes.
-        const SNAPSHOT_PAD: usize = {
-            let bytes = 0 $(+ size_of::<$ty>())*;
-            (8 - bytes % 8) % 8
-        };
+        const SNAPSHOT_PAD: usize = padding(0 $(+ size_of::<$ty>())*);
 
         wire_struct! {
             /// The socket's fields as the kernel had them at the tracepoint; see [`crate::fields`].
@@ -215,86 +50,110 @@ macro_rules! define_snapshot {
         }
     };
 }
+kernel_fields!(define_snapshot);
 
-snapshot_fields!(define_snapshot);
-
-wire_struct! {
-    /// What one tracepoint saw.
-    Record {
-        /// `ktime_get_ns` at the tracepoint.
-        mono_ns: u64,
-        /// `jiffies64` at the tracepoint; timers run on these.
-        jiffies: u64,
-        /// A number that stands for the `struct sock` while it lives: its address less an unknown constant.
-        sk: u64,
-        /// Socket cookie, as `ss -e` shows it; 0 where this kernel gives none.
-        cookie: u64,
-        /// Id of the cgroup that the socket was created in; 0 unknown.
-        cgroup_id: u64,
-        /// Inode of the socket's file, `socket:[N]` in /proc; 0: orphaned, or not accepted yet.
-        inode: u64,
-        /// When the socket was opened (see [`crate::OwnerSlot`]); 0 unknown.
-        born_ns: u64,
-        /// When its first FIN went; 0 unknown or not yet.
-        fin_ns: u64,
-        /// State: the current task's name. Meaningful only where section 9 of the kernel notes says so.
-        current_comm: [u8; 16],
-        /// The opener's name; zero if unknown.
-        owner_comm: [u8; 16],
-        /// Local address; IPv4 as ::ffff:a.b.c.d.
-        laddr: [u8; 16],
-        /// Remote address, likewise.
-        raddr: [u8; 16],
-        /// The opener's thread group id; 0 unknown.
-        owner_tgid: u32,
-        /// The current task's thread group id.
-        current_tgid: u32,
-        /// Retransmit: first sequence number of the skb.
-        seq: u32,
-        /// Retransmit: sequence number after it (a SYN or FIN counts one).
-        end_seq: u32,
-        /// Retransmit: payload bytes.
-        skb_len: u32,
-        /// Retransmit: 0 sent, negative errno or NET_XMIT_DROP (1): not sent.
-        err: i32,
-        /// Reset: `enum sk_rst_reason`; all ones where this kernel gives none.
-        rst_reason: u32,
-        /// SynAck: `req->timeout`, jiffies; all ones where this kernel has none.
-        req_timeout: u32,
-        /// SynAck: expiry of the request's timer, low half of jiffies.
-        req_expires: u32,
-        /// How long ago data was last sent when the first FIN went, jiffies; all ones unknown.
-        fin_idle_jiffies: u32,
-        /// Retransmit: segments in the skb (`tcp_skb_pcount`).
-        segs: u16,
-        /// Local port, host order.
-        lport: u16,
-        /// Remote port, host order.
-        rport: u16,
-        /// Retransmit: the skb's scoreboard flags (`TCPCB_*`).
-        sacked: u8,
-        /// [`Kind`]
-        kind: u8,
-        /// State, CongState: before.
-        old: u8,
-        /// State, CongState: after.
-        new: u8,
-        /// SendReset: there is an skb that it answers.
-        has_skb: u8,
-        /// SynAck: `req->num_retrans` before this one.
-        num_retrans: u8,
-        /// SynAck: `req->num_timeout`.
-        num_timeout: u8,
-        /// State, SendReset: is the current task dying? See [`crate::owner::exit`].
-        current_exit: u8,
-        /// Was the task dying that closed first, if it was this side's? See [`crate::owner::exit`].
-        fin_exit: u8,
-        /// Zero.
-        reserved: [u8; 1],
-        /// The socket.
-        sock: Snapshot,
-    }
+const fn padding(bytes: usize) -> usize {
+    (8 - bytes % 8) % 8
 }
+
+/// Calls `$callback!` with the fields of a [`Record`] beside the snapshot, widest first.
+///
+/// `name: type;` is a field of every kind: the programs must say where it comes from, or they do not compile.
+/// `name: type = value;` is a field of some kinds, which has that value in all others.
+#[macro_export]
+macro_rules! record_fields {
+    ($callback:ident) => {
+        $callback! {
+            /// `ktime_get_ns` at the tracepoint.
+            mono_ns: u64;
+            /// `jiffies64` at the tracepoint; timers run on these.
+            jiffies: u64;
+            /// A number that stands for the `struct sock` while it lives: its address less an unknown constant.
+            sk: u64;
+            /// Socket cookie, as `ss -e` shows it; 0 where this kernel gives none.
+            cookie: u64;
+            /// Id of the cgroup that the socket was created in; 0 unknown.
+            cgroup_id: u64;
+            /// Inode of the socket's file, `socket:[N]` in /proc; 0: orphaned, or not accepted yet.
+            inode: u64;
+            /// When the socket was opened (see [`crate::OwnerSlot`]); 0 unknown.
+            born_ns: u64;
+            /// When its first FIN went; 0 unknown or not yet.
+            fin_ns: u64;
+            /// State: the current task's name. Meaningful only where section 9 of the kernel notes says so.
+            current_comm: [u8; 16] = [0; 16];
+            /// The opener's name; zero if unknown.
+            owner_comm: [u8; 16];
+            /// Local address; IPv4 as ::ffff:a.b.c.d.
+            laddr: [u8; 16];
+            /// Remote address, likewise.
+            raddr: [u8; 16];
+            /// The opener's thread group id; 0 unknown.
+            owner_tgid: u32;
+            /// The current task's thread group id.
+            current_tgid: u32 = 0;
+            /// Retransmit: first sequence number of the skb.
+            seq: u32 = 0;
+            /// Retransmit: sequence number after it (a SYN or FIN counts one).
+            end_seq: u32 = 0;
+            /// Retransmit: payload bytes.
+            skb_len: u32 = 0;
+            /// Retransmit: 0 sent, negative errno or NET_XMIT_DROP (1): not sent.
+            err: i32 = 0;
+            /// Reset: `enum sk_rst_reason`; all ones where this kernel gives none.
+            rst_reason: u32 = u32::MAX;
+            /// SynAck: `req->timeout`, jiffies; all ones where this kernel has none.
+            req_timeout: u32 = 0;
+            /// SynAck: expiry of the request's timer, low half of jiffies.
+            req_expires: u32 = 0;
+            /// How long ago data was last sent when the first FIN went, jiffies; all ones unknown.
+            fin_idle_jiffies: u32;
+            /// Retransmit: segments in the skb (`tcp_skb_pcount`).
+            segs: u16 = 0;
+            /// Local port, host order.
+            lport: u16;
+            /// Remote port, host order.
+            rport: u16;
+            /// Retransmit: the skb's scoreboard flags (`TCPCB_*`).
+            sacked: u8 = 0;
+            /// [`Kind`]
+            kind: u8;
+            /// State, CongState: before.
+            old: u8 = 0;
+            /// State, CongState: after.
+            new: u8 = 0;
+            /// SendReset: there is an skb that it answers.
+            has_skb: u8 = 0;
+            /// SynAck: `req->num_retrans` before this one.
+            num_retrans: u8 = 0;
+            /// SynAck: `req->num_timeout`.
+            num_timeout: u8 = 0;
+            /// State, SendReset: is the current task dying? See [`crate::owner::exit`].
+            current_exit: u8 = 0;
+            /// Was the task dying that closed first, if it was this side's? See [`crate::owner::exit`].
+            fin_exit: u8;
+        }
+    };
+}
+
+macro_rules! define_record {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty $(= $default:expr)?;)*) => {
+        /// Fills [`Record`] up to a multiple of eight bytes.
+        const RECORD_PAD: usize = padding(0 $(+ size_of::<$ty>())*);
+
+        wire_struct! {
+            /// What one tracepoint saw.
+            Record {
+                $($(#[$doc])* $name: $ty,)*
+                /// Zero.
+                reserved: [u8; RECORD_PAD],
+                /// The socket.
+                sock: Snapshot,
+            }
+        }
+    };
+}
+record_fields!(define_record);
 
 impl Record {
     /// Bytes of a record on the wire.
@@ -311,44 +170,6 @@ impl Record {
         let record = Record::read(&mut Cursor { rest: bytes });
         let kind = Kind::ALL.get(usize::from(record.kind)).copied().ok_or(DecodeError::Kind(record.kind))?;
         Ok((kind, record))
-    }
-}
-
-/// One of the numbers that a record has, and where.
-#[cfg(not(target_arch = "bpf"))]
-#[derive(Clone, Copy, Debug)]
-pub struct Number {
-    /// As [`Record::differences`] tells it.
-    pub name: &'static str,
-    offset: usize,
-    width: usize,
-    signed: bool,
-}
-
-#[cfg(not(target_arch = "bpf"))]
-impl Number {
-    /// Sets it. False: the value does not fit; then nothing changes.
-    pub fn store(&self, record: &mut Record, value: i128) -> bool {
-        let bytes = match (self.width, self.signed) {
-            (1, false) => u8::try_from(value).map(u64::from),
-            (2, false) => u16::try_from(value).map(u64::from),
-            (4, false) => u32::try_from(value).map(u64::from),
-            (4, true) => i32::try_from(value).map(|value| u64::from(value as u32)),
-            (8, false) => u64::try_from(value),
-            _ => return false,
-        };
-        let Ok(bytes) = bytes else { return false };
-        // SAFETY: a record is integers and arrays of them without padding (asserted where it is defined), so any
-        // bytes are a record, and all of its bytes are initialised.
-        let all = unsafe { &mut *core::ptr::from_mut(record).cast::<[u8; Record::SIZE]>() };
-        let Some(place) = all.get_mut(self.offset..self.offset + self.width) else { return false };
-        match place {
-            [one] => *one = bytes as u8,
-            place if place.len() == 2 => place.copy_from_slice(&(bytes as u16).to_ne_bytes()),
-            place if place.len() == 4 => place.copy_from_slice(&(bytes as u32).to_ne_bytes()),
-            place => place.copy_from_slice(&bytes.to_ne_bytes()),
-        }
-        true
     }
 }
 

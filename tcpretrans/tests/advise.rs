@@ -1,4 +1,4 @@
-//! `tcpretrans advise` on a recording that was made in the lab (`tests/live/advise/fixture.rs`), its lines other than
+//! `tcpretrans advise` on a recording that was made in the lab (`xtask/tests/live/advise/fixture.rs`), its lines other than
 //! observations.
 //!
 //! `TCPRETRANS_BLESS=1` writes the expected texts anew: look at the difference before you commit it.

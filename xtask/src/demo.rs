@@ -7,17 +7,14 @@ use std::{
     net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{self, Child, Command},
+    process::{self, Command},
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use nix::{
-    sys::{
-        signal::{Signal, kill},
-        wait::{WaitStatus, waitpid},
-    },
+    sys::wait::{WaitStatus, waitpid},
     unistd::{ForkResult, Pid, fork},
 };
 
@@ -27,15 +24,18 @@ use crate::{
         socket::{self, CLOSE, Options},
         trouble::Fate,
     },
-    tracer_run, workspace,
+    running::{Running, patience},
+    tracer::{
+        self,
+        build::{Profile, build},
+    },
+    workspace,
 };
 
 /// Where the recording is committed, compressed.
 const RECORDING: &str = "tcpretrans/src/demo/incident.jsonl.zlib";
 /// The binary carries it.
 const MOST_BYTES: usize = 60_000;
-/// Whatever is waited for in the lab comes sooner.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Plays the incident of `tcpretrans demo` in the lab, records it, and puts the recording into place
 #[derive(Debug, clap::Args)]
@@ -53,24 +53,18 @@ pub fn record(args: &Args) -> Result<()> {
     lab::ready()?;
     let tracer = match &args.tracer {
         Some(path) => fs::canonicalize(path).with_context(|| format!("there is no {}", path.display()))?,
-        None => tracer_run::build()?,
+        None => build(Profile::Release)?,
     };
-    let dir = tempfile::tempdir()?;
     let lab = Lab::new()?;
     // So that a death takes seconds; the recording says so wherever it matters.
     lab.left.sysctl("net.ipv4.tcp_retries2", "5")?;
     lab.left.sysctl("net.ipv4.tcp_syn_retries", "2")?;
     lab.left.sysctl("net.ipv4.tcp_orphan_retries", "4")?;
     lab.one_segment_a_packet()?;
-    let mut child = start(&tracer, dir.path(), &lab)?;
-    let played = play(&lab);
-    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
-    let status = child.wait()?;
-    played?;
-    if !status.success() {
-        bail!("the tracer failed: {status}");
-    }
-    let recording = fs::read(dir.path().join("incident.jsonl"))?;
+    let mut tracer = start(&tracer, &lab)?;
+    play(&lab)?;
+    tracer.interrupt().context("the tracer")?;
+    let recording = fs::read(tracer.path("incident.jsonl"))?;
     let compressed = miniz_oxide::deflate::compress_to_vec_zlib(&recording, 10);
     if compressed.len() > MOST_BYTES {
         bail!("the recording has {} bytes compressed, more than {MOST_BYTES}", compressed.len());
@@ -82,31 +76,13 @@ pub fn record(args: &Args) -> Result<()> {
 }
 
 /// Starts the tracer as a user would, so that the recorded command line is one to learn from.
-fn start(tracer: &Path, dir: &Path, lab: &Lab) -> Result<Child> {
-    let ready = dir.join("ready");
-    let mut command = Command::new(tracer);
-    command.arg0("tcpretrans").current_dir(dir).args([
-        "-q",
-        "-o",
-        "incident.jsonl",
-        "--warn-at",
-        "40",
-        "--netns",
-    ]);
-    command.arg(lab.left.inode().to_string()).args(["--ready-file", "ready"]);
-    let mut child = command.spawn().with_context(|| format!("cannot start {}", tracer.display()))?;
-    let begun = Instant::now();
-    while !ready.exists() {
-        if let Some(status) = child.try_wait()? {
-            bail!("the tracer ended before it was ready: {status}");
-        }
-        if begun.elapsed() > PATIENCE {
-            child.kill()?;
-            bail!("the tracer is not ready after {} s", PATIENCE.as_secs());
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Ok(child)
+fn start(program: &Path, lab: &Lab) -> Result<Running> {
+    let scratch = tempfile::tempdir()?;
+    let mut command = Command::new(program);
+    command.arg0("tcpretrans").current_dir(scratch.path());
+    command.args(["-q", "-o", "incident.jsonl", "--warn-at", "40", "--netns"]);
+    command.arg(lab.left.inode().to_string()).args(["--ready-file", tracer::READY]);
+    tracer::attached(Running::start(command, scratch)?)
 }
 
 /// A lossy path that TCP copes with; then an outage that some connections live through, some do not, and one
@@ -213,8 +189,8 @@ fn await_death(socket: &TcpStream) -> Result<()> {
 fn wait_until(what: &str, so: impl Fn() -> Result<bool>) -> Result<()> {
     let begun = Instant::now();
     while !so()? {
-        if begun.elapsed() > PATIENCE {
-            bail!("waited {} s for {what}", PATIENCE.as_secs());
+        if begun.elapsed() > patience() {
+            bail!("waited {} s for {what}", patience().as_secs());
         }
         thread::sleep(Duration::from_millis(5));
     }

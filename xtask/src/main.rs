@@ -10,7 +10,7 @@ use xtask::{
         self, check, install,
         toolchain::{self, Route, Toolchain},
     },
-    lab, suite, tracer_run, verify_counts, vm, workspace,
+    lab, suite, tracer, verify_counts, vm, workspace,
 };
 
 /// The project's own commands.
@@ -29,8 +29,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Run every test and check that this machine can run; CI runs the same
-    Test(TestOptions),
+    Test(suite::Args),
     VmTest(vm::Args),
     Lab(lab::command::Args),
     Bench(bench::Args),
@@ -81,22 +80,6 @@ impl ToolchainOptions {
     }
 }
 
-#[derive(clap::Args)]
-struct TestOptions {
-    /// Leave out the live tests, which need root
-    #[arg(long)]
-    no_live: bool,
-    /// Leave out the virtual machines with other kernels, which take minutes
-    #[arg(long)]
-    no_vm: bool,
-    /// Run nothing but the live tests, or those whose names contain FILTER
-    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
-    live: Option<String>,
-    /// How many live tests run at once
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
-    live_threads: u16,
-}
-
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
@@ -109,20 +92,14 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Run { arguments } => match tracer_run::run(&arguments)? {},
+        Command::Run { arguments } => match tracer::run::run(&arguments)? {},
         Command::RecordDemo(arguments) => demo::record(&arguments)?,
         Command::Lab(arguments) => return lab::command::run(&arguments),
         Command::Bench(arguments) => return bench::run(&arguments),
         Command::BenchUnanswered(arguments) => return bench::hold_unanswered(&arguments),
         Command::VerifyCounts(arguments) => return verify_counts::run(&arguments),
         Command::VmTest(arguments) => vm::command(&arguments)?,
-        Command::Test(options) => suite::run(&suite::Selection {
-            without_live: options.no_live,
-            without_vm: options.no_vm,
-            only_live: options.live.is_some(),
-            live_filter: options.live.filter(|filter| !filter.is_empty()),
-            live_threads: options.live_threads.into(),
-        })?,
+        Command::Test(arguments) => suite::run(&arguments)?,
         Command::Dist { target } => drop(dist::dist(target.as_deref())?),
         Command::BuildEbpf { toolchain } => ebpf::build(&toolchain.find()?)?,
         Command::CheckEbpf { toolchain, replace } => check_ebpf(&toolchain, replace)?,

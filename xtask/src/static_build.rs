@@ -9,17 +9,19 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{target::Target, workspace};
+use crate::{
+    artifacts::{self, Artifacts},
+    target::Target,
+    tracer::build::TRACER,
+    workspace,
+};
 
-/// The package, and its binary.
-const TRACER: &str = "tcpretrans";
-
-/// The live tests, and the tracer that they run: its path is compiled into them.
+/// The live tests, and the tracer that they run.
 #[derive(Debug, Clone)]
 pub struct LiveTests {
     /// The test program.
     pub tests: PathBuf,
-    /// The tracer, where the test program looks for it.
+    /// The tracer.
     pub tracer: PathBuf,
 }
 
@@ -28,8 +30,8 @@ pub struct LiveTests {
 /// # Errors
 /// If it does not build, or if what was built still asks for a loader.
 pub fn static_tracer(target: &Target) -> Result<PathBuf> {
-    let messages = build(target, &["build", "--bin", TRACER])?;
-    statically_linked(executable(&messages, "bin", TRACER)?)
+    let built = build(target, &["build", "--package", TRACER, "--bin", TRACER])?;
+    statically_linked(built.binary(TRACER)?)
 }
 
 /// Builds the live tests and their tracer likewise.
@@ -37,38 +39,19 @@ pub fn static_tracer(target: &Target) -> Result<PathBuf> {
 /// # Errors
 /// As [`static_tracer`].
 pub fn static_live_tests(target: &Target) -> Result<LiveTests> {
-    let messages = build(target, &["test", "--no-run", "--test", "live"])?;
-    Ok(LiveTests {
-        tests: statically_linked(executable(&messages, "test", "live")?)?,
-        tracer: statically_linked(executable(&messages, "bin", TRACER)?)?,
-    })
+    let built = build(target, &["test", "--no-run", "--package", "xtask", "--test", "live"])?;
+    Ok(LiveTests { tests: statically_linked(built.test("live")?)?, tracer: static_tracer(target)? })
 }
 
-/// Cargo's messages of a static release build.
-fn build(target: &Target, words: &[&str]) -> Result<String> {
+/// What a static release build gives.
+fn build(target: &Target, words: &[&str]) -> Result<Artifacts> {
     let mut command = workspace::cargo();
     // With `--target`, the flags reach neither build scripts nor procedural macros, which cannot be static.
-    command.args(words).args(["--locked", "--release", "--package", TRACER, "--target", target.triple()]);
+    command.args(words).args(["--locked", "--release", "--target", target.triple()]);
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     command.envs(target.static_environment());
     command.env_remove("CARGO_ENCODED_RUSTFLAGS");
-    workspace::output(&mut command)
-}
-
-/// The executable of a target that cargo's messages name.
-fn executable(messages: &str, kind: &str, name: &str) -> Result<PathBuf> {
-    for line in messages.lines() {
-        let message: serde_json::Value =
-            serde_json::from_str(line).context("cannot read cargo's messages")?;
-        let target = &message["target"];
-        if target["name"] == name
-            && target["kind"][0] == kind
-            && let Some(path) = message["executable"].as_str()
-        {
-            return Ok(path.into());
-        }
-    }
-    bail!("cargo built no {kind} `{name}`")
+    artifacts::read(&workspace::output(&mut command)?)
 }
 
 /// The same path, if the file there needs no dynamic loader.
@@ -96,22 +79,7 @@ fn has_interpreter(path: &Path) -> Result<bool> {
 mod tests {
     use std::process::Command;
 
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn executables_are_told_by_kind_and_name() {
-        let messages = [
-            json!({"reason": "compiler-artifact", "target": {"kind": ["lib"], "name": "tcpretrans"}}),
-            json!({"target": {"kind": ["bin"], "name": "tcpretrans"}, "executable": "/t/tcpretrans"}),
-            json!({"target": {"kind": ["test"], "name": "live"}, "executable": "/t/live-1"}),
-        ];
-        let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
-        assert_eq!(executable(&text, "bin", "tcpretrans").unwrap(), Path::new("/t/tcpretrans"));
-        assert_eq!(executable(&text, "test", "live").unwrap(), Path::new("/t/live-1"));
-        assert!(executable(&text, "test", "cli").is_err());
-    }
 
     #[test]
     fn a_dynamic_executable_is_told_by_its_interpreter() {

@@ -1,5 +1,9 @@
 //! The committed BPF object belongs to the sources beside it.
 
+use std::collections::BTreeSet;
+
+use tcpretrans::kernel::features::{RECOVERY_EXIT, Tracepoint};
+use tcpretrans_ebpf::Kind;
 use xtask::ebpf::{self, manifest, object::Contents};
 
 #[test]
@@ -16,6 +20,15 @@ fn the_committed_object_is_stripped_and_whole() {
     let (programs, data) = contents.interface.counts();
     assert!(programs >= 3 && data >= 3, "{:?}", contents.interface);
     assert!(!bytes.windows(6).any(|window| window == b".debug"), "debug sections are left");
+}
+
+#[test]
+fn there_is_a_program_for_each_kind_of_record_and_no_other() {
+    let contents = Contents::read(&std::fs::read(ebpf::object_path()).unwrap()).unwrap();
+    let programs: BTreeSet<&str> = contents.interface.programs().collect();
+    let others = [Kind::Seed.name(), RECOVERY_EXIT];
+    let wanted: BTreeSet<&str> = Tracepoint::all().map(|tracepoint| tracepoint.name).chain(others).collect();
+    assert_eq!(programs, wanted);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The filters that the kernel can decide. Each is off at no cost unless it was asked for.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel,
     macros::map,
     maps::{
         Array, HashMap,
@@ -9,14 +8,15 @@ use aya_ebpf::{
     },
 };
 use tcpretrans_ebpf::{
-    FilterSettings,
+    Field, FilterSettings,
     filter::{MAX_NETNS, MAX_PREFIXES, PortSet, address, port_set},
 };
 
 use super::{
-    load,
-    settings::{self, filter_is_on, snap, walk, walk_place},
-    socket::Tuple,
+    load::{Typed, probe, probe_beyond},
+    settings::{self, filter_is_on, location},
+    socket::{cgroup, cgroup_id_of},
+    tuple::Tuple,
 };
 
 const BPF_F_NO_PREALLOC: u32 = 1;
@@ -33,6 +33,7 @@ static NETNS: HashMap<u32, u8> = HashMap::with_max_entries(MAX_NETNS, 0);
 #[inline(always)]
 fn port_in(set: u32, port: u16) -> bool {
     PORT_SETS.get_ptr(set).is_some_and(|words| {
+        // SAFETY: the lookup gave a whole set, and a port's word is within it.
         let word = unsafe { words.cast::<u64>().add(usize::from(port >> 6)).read() };
         word & (1 << (port & 63)) != 0
     })
@@ -43,21 +44,18 @@ fn address_flags(addr: [u8; 16]) -> u32 {
     ADDRESSES.get(Key::new(128, addr)).copied().unwrap_or(0)
 }
 
-/// Does the connection pass all filters? `ends` is what has its addresses: the socket, or a request. One copy of it for
-/// each program, and called only if a filter is on.
-///
-/// # Safety
-/// `tp` from `Sock::of`; `ends` as [`Tuple::read`] wants it.
+/// Does the connection pass all filters? `tp` is the socket, `ends` as [`Tuple::read`] wants it. One copy of it for each
+/// program, and called only if a filter is on.
 #[inline(never)]
-pub unsafe fn pass(tp: *const u8, ends: *const u8) -> bool {
-    unsafe { tuple_passes(&Tuple::read(tp, ends)) && context_passes(tp) }
+pub fn pass(tp: Typed, ends: Typed) -> bool {
+    tuple_passes(&Tuple::read(tp, ends)) && context_passes(tp)
 }
 
 /// Do the ports, the addresses and the family pass?
 #[inline(always)]
 fn tuple_passes(tuple: &Tuple) -> bool {
-    if filter_is_on(FilterSettings::ONLY_IPV4) && !tuple.is_ipv4()
-        || filter_is_on(FilterSettings::ONLY_IPV6) && tuple.is_ipv4()
+    if filter_is_on(FilterSettings::ONLY_IPV4) && !tuple.raddr.is_ipv4()
+        || filter_is_on(FilterSettings::ONLY_IPV6) && tuple.raddr.is_ipv4()
     {
         return false;
     }
@@ -74,8 +72,8 @@ fn tuple_passes(tuple: &Tuple) -> bool {
         return false;
     }
     if filter_is_on(FilterSettings::ANY_ADDR) {
-        let local = address_flags(tuple.laddr_bytes());
-        let remote = address_flags(tuple.raddr_bytes());
+        let local = address_flags(tuple.laddr.bytes());
+        let remote = address_flags(tuple.raddr.bytes());
         if filter_is_on(FilterSettings::ADDR_EITHER) && (local | remote) & address::EITHER == 0
             || filter_is_on(FilterSettings::ADDR_LOCAL) && local & address::LOCAL == 0
             || filter_is_on(FilterSettings::ADDR_REMOTE) && remote & address::REMOTE == 0
@@ -87,55 +85,35 @@ fn tuple_passes(tuple: &Tuple) -> bool {
 }
 
 /// Do the network namespace and the cgroup pass?
-///
-/// # Safety
-/// `sk` must be a BTF-typed full socket, or listener.
 #[inline(always)]
-unsafe fn context_passes(sk: *const u8) -> bool {
+fn context_passes(sk: Typed) -> bool {
     if filter_is_on(FilterSettings::NETNS) {
-        let net = unsafe { load::pointer(sk, walk!(skc_net)) };
-        let inum = unsafe { load::fixed::<u32>(net, snap!(netns)) };
-        if unsafe { NETNS.get(inum) }.is_none() {
+        let inum: u32 = sk.follow(Field::skc_net).load(Field::netns);
+        if NETNS.get_ptr(inum).is_none() {
             return false;
         }
     }
-    !filter_is_on(FilterSettings::CGROUP) || unsafe { cgroup_passes(sk) }
+    !filter_is_on(FilterSettings::CGROUP) || cgroup_passes(sk)
 }
 
 /// Is the socket's cgroup the wanted one or below it? The kernel keeps each cgroup's ancestors by level:
 /// ids until 6.0 (`ancestor_ids`), pointers since (`ancestors`). Rare path: probe reads are fine here.
 #[inline(always)]
-unsafe fn cgroup_passes(sk: *const u8) -> bool {
+fn cgroup_passes(sk: Typed) -> bool {
     let wanted = settings::filter();
-    let cgroup = unsafe { super::socket::cgroup(sk) };
+    let cgroup = cgroup(sk);
     if cgroup == 0 {
         return false;
     }
-    let level: u32 = unsafe { probe(cgroup, walk_place!(cgroup_level).offset()) };
+    let level: u32 = probe(cgroup, Field::cgroup_level);
     if level < wanted.cgroup_level {
         return false;
     }
     let index = wanted.cgroup_level as usize * 8;
-    let ids = walk_place!(cgroup_ancestor_ids);
-    let id: u64 = if ids.width() != 0 {
-        unsafe { probe(cgroup, ids.offset() + index) }
+    let id: u64 = if location(Field::cgroup_ancestor_ids).exists() {
+        probe_beyond(cgroup, Field::cgroup_ancestor_ids, index)
     } else {
-        let ancestor: u64 = unsafe { probe(cgroup, walk_place!(cgroup_ancestors).offset() + index) };
-        unsafe { super::socket::cgroup_id_of(ancestor) }
+        cgroup_id_of(probe_beyond(cgroup, Field::cgroup_ancestors, index))
     };
     id == wanted.cgroup_id
-}
-
-/// Reads kernel memory that the verifier has no type for; zero if it cannot be read.
-#[inline(always)]
-pub unsafe fn probe<T: Copy>(base: u64, offset: usize) -> T {
-    let mut value = core::mem::MaybeUninit::<T>::zeroed();
-    unsafe {
-        bpf_probe_read_kernel(
-            value.as_mut_ptr().cast(),
-            size_of::<T>() as u32,
-            base.wrapping_add(offset as u64) as *const core::ffi::c_void,
-        );
-        value.assume_init()
-    }
 }

@@ -1,5 +1,7 @@
-//! One file a concern; the programs themselves are in `tracepoints`.
+//! One file a concern; the programs themselves are in `tracepoints`, `recoveries` and `seed`.
 
+mod clock;
+mod fill;
 mod filters;
 mod load;
 mod output;
@@ -9,3 +11,4 @@ mod seed;
 mod settings;
 mod socket;
 mod tracepoints;
+mod tuple;

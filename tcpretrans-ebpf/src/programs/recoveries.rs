@@ -8,12 +8,7 @@ use aya_ebpf::{
 };
 use tcpretrans_ebpf::Kind;
 
-use super::{
-    load,
-    settings::{self, place, snap},
-    socket::{self, Sock, set},
-    tracepoints::emit,
-};
+use super::{fill::set, load::Typed, output::emit, settings, socket::Sock};
 
 /// `enum tcp_ca_state`
 const RECOVERY: u8 = 3;
@@ -23,34 +18,22 @@ const RECOVERY: u8 = 3;
 #[map]
 static IN_LOSS: LruHashMap<u64, u8> = LruHashMap::with_max_entries(16_384, 0);
 
-/// The socket's congestion state.
-///
-/// # Safety
-/// `sock` from [`Sock::of`].
-#[inline(always)]
-pub unsafe fn ca_state(sock: Sock) -> u8 {
-    unsafe { load::bits(sock.tp, snap!(ca_state), place!(settings::snapshot_offsets(), ca_state)) }
-}
-
 /// Remembers that a socket retransmits in Recovery or Loss.
-///
-/// # Safety
-/// `sock` from [`Sock::of`].
 #[inline(always)]
-pub unsafe fn remember(sock: Sock) {
+pub fn remember(sock: Sock) {
     if settings::watch_recoveries() {
-        let state = unsafe { ca_state(sock) };
+        let state = sock.ca_state();
         if state >= RECOVERY {
-            let _ = IN_LOSS.insert(socket::identity(sock.sk), state, 0);
+            let _ = IN_LOSS.insert(sock.identity(), state, 0);
         }
     }
 }
 
 /// The socket has closed.
 #[inline(always)]
-pub fn forget(sk: u64) {
+pub fn forget(sock: Sock) {
     if settings::watch_recoveries() {
-        let _ = IN_LOSS.remove(sk);
+        let _ = IN_LOSS.remove(sock.identity());
     }
 }
 
@@ -59,19 +42,20 @@ pub fn forget(sk: u64) {
 /// was for nothing, as it does when `tcp_cong_state_set` comes.
 #[fexit(function = "tcp_fastretrans_alert")]
 pub fn tcp_fastretrans_alert(ctx: FExitContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    unsafe {
-        let new = ca_state(sock);
-        if new >= RECOVERY {
-            return 0;
-        }
-        let sk = socket::identity(sock.sk);
-        let Some(&old) = IN_LOSS.get(sk) else { return 0 };
-        let _ = IN_LOSS.remove(sk);
-        emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
-            set!(record.old = old);
-            set!(record.new = new);
-        });
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    let new = sock.ca_state();
+    if new >= RECOVERY {
+        return 0;
     }
+    let identity = sock.identity();
+    let Some(old) = IN_LOSS.get_ptr(identity) else { return 0 };
+    // SAFETY: the lookup gave an entry, which the kernel keeps while the program runs; should it be used for another
+    // socket meanwhile, this one's state is that one's, and as good as forgotten.
+    let old = unsafe { old.read() };
+    let _ = IN_LOSS.remove(identity);
+    emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
+        set!(record.old = old);
+        set!(record.new = new);
+    });
     0
 }

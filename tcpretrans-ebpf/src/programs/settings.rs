@@ -2,15 +2,11 @@
 //! removes the branches that they rule out, arguments and helpers that this kernel lacks included.
 
 use aya_ebpf::Global;
-use tcpretrans_ebpf::{FilterSettings, Place, SnapshotOffsets, WalkOffsets};
+use tcpretrans_ebpf::{Field, FilterSettings, Location};
 
+/// By the number of the field.
 #[unsafe(no_mangle)]
-static SNAPSHOT_OFFSETS: Global<[Place; size_of::<SnapshotOffsets>() / 4]> =
-    Global::new([Place::ABSENT; size_of::<SnapshotOffsets>() / 4]);
-
-#[unsafe(no_mangle)]
-static WALK_OFFSETS: Global<[Place; size_of::<WalkOffsets>() / 4]> =
-    Global::new([Place::ABSENT; size_of::<WalkOffsets>() / 4]);
+static FIELD_LOCATIONS: Global<[Location; Field::COUNT]> = Global::new([Location::ABSENT; Field::COUNT]);
 
 /// `FilterSettings` as three words: active, cgroup level, cgroup id (low, high).
 #[unsafe(no_mangle)]
@@ -73,6 +69,7 @@ pub fn wake_bytes() -> u64 {
 fn filter_word(index: usize) -> u32 {
     // One word at a time: loading the whole array would copy it through the stack.
     let words = (&raw const FILTER).cast::<u32>();
+    // SAFETY: callers ask for one of the four. Volatile, so that the compiler leaves it to the loader.
     unsafe { words.add(index).read_volatile() }
 }
 
@@ -97,56 +94,16 @@ pub fn filter() -> FilterSettings {
     }
 }
 
-/// What the loader found of each row of the snapshot's table.
+/// What the loader found of a field: is it there, and for reads without a type, where?
 #[inline(always)]
-pub fn snapshot_offsets() -> *const SnapshotOffsets {
-    (&raw const SNAPSHOT_OFFSETS).cast()
+pub fn location(field: Field) -> Location {
+    let locations = (&raw const FIELD_LOCATIONS).cast::<Location>();
+    // SAFETY: there is one for each field. Volatile, so that the compiler leaves it to the loader.
+    unsafe { locations.add(field as usize).read_volatile() }
 }
 
-/// What the loader found of each row of the other table.
+/// An address that no socket has; see [`super::socket::identity`].
 #[inline(always)]
-pub fn walk_offsets() -> *const WalkOffsets {
-    (&raw const WALK_OFFSETS).cast()
+pub fn base_of_identities() -> u64 {
+    (&raw const FIELD_LOCATIONS) as u64
 }
-
-/// What the loader found of a row; volatile, so that the compiler leaves it to the loader.
-macro_rules! place {
-    ($offsets:expr, $name:ident) => {{
-        let offsets = $offsets;
-        #[allow(unused_unsafe, reason = "also used inside unsafe blocks")]
-        unsafe {
-            (&raw const (*offsets).$name).read_volatile()
-        }
-    }};
-}
-pub(super) use place;
-
-/// What the loader found of a row of `WalkOffsets`: is the field there, and for reads without a type, where?
-macro_rules! walk_place {
-    ($name:ident) => {
-        crate::programs::settings::place!(crate::programs::settings::walk_offsets(), $name)
-    };
-}
-pub(super) use walk_place;
-
-/// A row of `WalkOffsets`, to load from.
-macro_rules! walk {
-    ($name:ident) => {
-        tcpretrans_ebpf::Spot {
-            table: tcpretrans_ebpf::spot::Table::Walk,
-            row: const { core::mem::offset_of!(tcpretrans_ebpf::WalkOffsets, $name) / 4 },
-        }
-    };
-}
-pub(super) use walk;
-
-/// A row of `SnapshotOffsets`, to load from.
-macro_rules! snap {
-    ($name:ident) => {
-        tcpretrans_ebpf::Spot {
-            table: tcpretrans_ebpf::spot::Table::Snapshot,
-            row: const { core::mem::offset_of!(tcpretrans_ebpf::SnapshotOffsets, $name) / 4 },
-        }
-    };
-}
-pub(super) use snap;

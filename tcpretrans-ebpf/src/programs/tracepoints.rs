@@ -1,85 +1,48 @@
 //! The programs, one a tracepoint. Argument lists by kernel version: `docs/kernels.md`.
 
-use aya_ebpf::{
-    EbpfContext,
-    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tcpretrans_ebpf::{Field, Kind, tcp_state};
 
 use super::{
-    filters, load, output,
+    clock,
+    fill::{fill_current, set},
+    load::Typed,
+    output::{emit, emit_always},
     owners::{self, Fin},
-    recoveries,
-    settings::{self, snap, walk, walk_place},
-    socket::{self, Sock, set},
+    recoveries, settings,
+    socket::{self, Sock},
 };
-
-/// Which records a socket in trouble still gets.
-#[inline(always)]
-unsafe fn has_retransmitted(tp: *const u8) -> bool {
-    unsafe { load::fixed::<u32>(tp, snap!(total_retrans)) != 0 }
-}
-
-/// The road that every kind takes: filter, reserve, fill, details, submit. `ends` is what has the connection's
-/// addresses: the socket itself, or a request.
-#[inline(always)]
-pub unsafe fn emit(
-    ctx: &impl EbpfContext,
-    kind: Kind,
-    sock: Sock,
-    ends: *const u8,
-    details: impl FnOnce(*mut Record),
-) {
-    unsafe {
-        if settings::filters_are_on() && !filters::pass(sock.tp, ends) {
-            return;
-        }
-        let record = output::reserve(ctx, kind);
-        if record.is_null() {
-            return;
-        }
-        socket::fill(record, kind, sock, ends);
-        details(record);
-        output::submit(record, kind);
-    }
-}
 
 /// `tcp_retransmit_skb(sk, skb[, err])`: the end of `__tcp_retransmit_skb`.
 #[btf_tracepoint(function = "tcp_retransmit_skb")]
 pub fn tcp_retransmit_skb(ctx: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    let skb: *const u8 = ctx.arg(1);
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    let skb = Typed::new(ctx.arg(1));
     let err: i32 = if settings::retransmit_has_err() { ctx.arg(2) } else { 0 };
-    unsafe {
-        recoveries::remember(sock);
-        emit(&ctx, Kind::Retransmit, sock, sock.sk, |record| {
-            set!(record.err = err);
-            set!(record.skb_len = load::fixed::<u32>(skb, walk!(skb_len)));
-            set!(record.seq = load::fixed::<u32>(skb, walk!(cb_seq)));
-            set!(record.end_seq = load::fixed::<u32>(skb, walk!(cb_end_seq)));
-            set!(record.segs = load::fixed::<u16>(skb, walk!(cb_gso_segs)));
-            set!(record.sacked = load::fixed::<u8>(skb, walk!(cb_sacked)));
-        });
-    }
+    recoveries::remember(sock);
+    emit(&ctx, Kind::Retransmit, sock, sock.sk, |record| {
+        set!(record.err = err);
+        set!(record.skb_len = skb.load::<u32>(Field::skb_len));
+        set!(record.seq = skb.load::<u32>(Field::cb_seq));
+        set!(record.end_seq = skb.load::<u32>(Field::cb_end_seq));
+        set!(record.segs = skb.load::<u16>(Field::cb_gso_segs));
+        set!(record.sacked = skb.load::<u8>(Field::cb_sacked));
+    });
     0
 }
 
 /// `tcp_retransmit_synack(sk, req)`: `sk` is the listener, `req` has the connection's two ends.
 #[btf_tracepoint(function = "tcp_retransmit_synack")]
 pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    let req: *const u8 = ctx.arg(1);
-    unsafe {
-        emit(&ctx, Kind::SynAck, sock, req, |record| {
-            set!(record.num_retrans = load::fixed::<u8>(req, walk!(req_num_retrans)));
-            set!(record.num_timeout = load::bits(req, walk!(req_num_timeout), walk_place!(req_num_timeout)));
-            set!(record.req_timeout = load::fixed::<u32>(req, walk!(req_timeout)));
-            set!(record.req_expires = load::fixed::<u64>(req, walk!(req_timer_expires)) as u32);
-            set!(record.segs = 1);
-        });
-    }
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    let req = Typed::new(ctx.arg(1));
+    emit(&ctx, Kind::SynAck, sock, req, |record| {
+        set!(record.num_retrans = req.load::<u8>(Field::req_num_retrans));
+        set!(record.num_timeout = req.load_bits(Field::req_num_timeout));
+        set!(record.req_timeout = req.load::<u32>(Field::req_timeout));
+        set!(record.req_expires = req.load::<u64>(Field::req_timer_expires) as u32);
+        set!(record.segs = 1);
+    });
     0
 }
 
@@ -88,23 +51,22 @@ pub fn tcp_retransmit_synack(ctx: BtfTracePointContext) -> i32 {
 pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     let old = ctx.arg::<i32>(1) as u8;
     let new = ctx.arg::<i32>(2) as u8;
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    let Sock { sk, tp } = sock;
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
     match (old, new) {
         (tcp_state::CLOSE, tcp_state::SYN_SENT) => {
-            owners::remember_current(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
+            owners::remember_current(sock.identity(), clock::now_ns());
             return 0;
         }
         (tcp_state::CLOSE, tcp_state::LISTEN) => {
-            owners::remember_current(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
-            let user_timeout_ms = unsafe { load::fixed::<u32>(tp, snap!(icsk_user_timeout)) };
+            owners::remember_current(sock.identity(), clock::now_ns());
+            let user_timeout_ms = sock.tp.load::<u32>(Field::icsk_user_timeout);
             if user_timeout_ms == settings::calibration_mark_ms() {
                 calibrate(&ctx, sock, old, new);
             }
             return 0;
         }
         (tcp_state::LISTEN, tcp_state::SYN_RECV) => {
-            owners::remember_birth(socket::identity(sk), unsafe { bpf_ktime_get_ns() });
+            owners::remember_birth(sock.identity(), clock::now_ns());
             return 0;
         }
         (tcp_state::ESTABLISHED, tcp_state::FIN_WAIT1) => remember_fin(sock, Fin::Sent),
@@ -112,37 +74,32 @@ pub fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => remember_fin(sock, Fin::Answered),
         _ => {}
     }
-    unsafe {
-        if worth_a_record(sock, old, new) {
-            emit(&ctx, Kind::State, sock, sock.sk, |record| {
-                set!(record.old = old);
-                set!(record.new = new);
-                socket::fill_current(record);
-            });
-        }
+    if worth_a_record(sock, old, new) {
+        emit(&ctx, Kind::State, sock, sock.sk, |record| {
+            set!(record.old = old);
+            set!(record.new = new);
+            fill_current(record);
+        });
     }
     if new == tcp_state::CLOSE {
-        owners::forget(socket::identity(sk));
-        recoveries::forget(socket::identity(sk));
+        owners::forget(sock.identity());
+        recoveries::forget(sock);
     }
     0
 }
 
 #[inline(always)]
 fn remember_fin(sock: Sock, fin: Fin) {
-    owners::remember_fin(
-        socket::identity(sock.sk),
-        fin,
-        || unsafe { bpf_ktime_get_ns() },
-        || unsafe { (bpf_jiffies64() as u32).wrapping_sub(load::fixed::<u32>(sock.tp, snap!(lsndtime))) },
-    );
+    owners::remember_fin(sock.identity(), fin, clock::now_ns, || {
+        (clock::jiffies() as u32).wrapping_sub(sock.tp.load(Field::lsndtime))
+    });
 }
 
 /// An untroubled connection's state changes are nobody's business: it retransmitted nothing, ended in no error,
 /// and went through the FIN states that an ordinary close goes through.
 #[inline(always)]
-unsafe fn worth_a_record(sock: Sock, old: u8, new: u8) -> bool {
-    if unsafe { has_retransmitted(sock.tp) } {
+fn worth_a_record(sock: Sock, old: u8, new: u8) -> bool {
+    if sock.has_retransmitted() {
         return true;
     }
     if new != tcp_state::CLOSE {
@@ -155,30 +112,22 @@ unsafe fn worth_a_record(sock: Sock, old: u8, new: u8) -> bool {
         || old == tcp_state::FIN_WAIT2
         || old == tcp_state::CLOSING
         || old == tcp_state::TIME_WAIT;
-    !ordinary || unsafe { load::fixed::<u32>(sock.sk, snap!(sk_err)) } != 0
+    !ordinary || sock.sk.load::<u32>(Field::sk_err) != 0
 }
 
 #[inline(never)]
 fn calibrate(ctx: &BtfTracePointContext, sock: Sock, old: u8, new: u8) {
-    unsafe {
-        let record = output::reserve(ctx, Kind::Calibrate);
-        if record.is_null() {
-            return;
-        }
-        socket::fill(record, Kind::Calibrate, sock, sock.sk);
+    emit_always(ctx, Kind::Calibrate, sock, sock.sk, |record| {
         set!(record.old = old);
         set!(record.new = new);
-        output::submit(record, Kind::Calibrate);
-    }
+    });
 }
 
 /// `tcp_receive_reset(sk)`
 #[btf_tracepoint(function = "tcp_receive_reset")]
 pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    unsafe {
-        emit(&ctx, Kind::ReceiveReset, sock, sock.sk, |_| {});
-    }
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    emit(&ctx, Kind::ReceiveReset, sock, sock.sk, |_| {});
     0
 }
 
@@ -186,23 +135,21 @@ pub fn tcp_receive_reset(ctx: BtfTracePointContext) -> i32 {
 /// belongs to no connection that could be reported.
 #[btf_tracepoint(function = "tcp_send_reset")]
 pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
-    let sk: *const u8 = ctx.arg(0);
-    if sk.is_null() || socket::is_mini(unsafe { load::fixed::<u8>(sk, snap!(skc_state)) }) {
+    let sk = Typed::new(ctx.arg(0));
+    if sk.is_null() || socket::is_mini(sk.load::<u8>(Field::skc_state)) {
         return 0;
     }
     let skb: u64 = ctx.arg(1);
     let reason: u32 = if settings::send_reset_has_reason() { ctx.arg(2) } else { u32::MAX };
     let Some(sock) = Sock::of(sk) else { return 0 };
-    unsafe {
-        if load::fixed::<u8>(sk, snap!(skc_state)) == tcp_state::LISTEN {
-            return 0;
-        }
-        emit(&ctx, Kind::SendReset, sock, sock.sk, |record| {
-            set!(record.rst_reason = reason);
-            set!(record.has_skb = u8::from(skb != 0));
-            socket::fill_current(record);
-        });
+    if sk.load::<u8>(Field::skc_state) == tcp_state::LISTEN {
+        return 0;
     }
+    emit(&ctx, Kind::SendReset, sock, sock.sk, |record| {
+        set!(record.rst_reason = reason);
+        set!(record.has_skb = u8::from(skb != 0));
+        fill_current(record);
+    });
     0
 }
 
@@ -212,45 +159,39 @@ pub fn tcp_send_reset(ctx: BtfTracePointContext) -> i32 {
 pub fn tcp_cong_state_set(ctx: BtfTracePointContext) -> i32 {
     const CWR: u8 = 2;
     const RECOVERY: u8 = 3;
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
     let new = ctx.arg::<u32>(1) as u8;
-    unsafe {
-        let old = recoveries::ca_state(sock);
-        let episode_edge = (old >= RECOVERY) != (new >= RECOVERY);
-        let tlp_end = new == CWR && old < CWR && has_retransmitted(sock.tp);
-        if !episode_edge && !tlp_end {
-            return 0;
-        }
-        emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
-            set!(record.old = old);
-            set!(record.new = new);
-        });
+    let old = sock.ca_state();
+    let episode_edge = (old >= RECOVERY) != (new >= RECOVERY);
+    let tlp_end = new == CWR && old < CWR && sock.has_retransmitted();
+    if !episode_edge && !tlp_end {
+        return 0;
     }
+    emit(&ctx, Kind::CongState, sock, sock.sk, |record| {
+        set!(record.old = old);
+        set!(record.new = new);
+    });
     0
 }
 
 /// `tcp_destroy_sock(sk)`: the last sight of a troubled socket.
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn tcp_destroy_sock(ctx: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    if unsafe { !has_retransmitted(sock.tp) } {
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    if !sock.has_retransmitted() {
         return 0;
     }
-    unsafe {
-        emit(&ctx, Kind::Destroy, sock, sock.sk, |_| {});
-    }
+    emit(&ctx, Kind::Destroy, sock, sock.sk, |_| {});
     0
 }
 
 /// `inet_sk_error_report(sk)`: an error was raised, which with IP_RECVERR does not close the socket.
 #[btf_tracepoint(function = "inet_sk_error_report")]
 pub fn inet_sk_error_report(ctx: BtfTracePointContext) -> i32 {
-    let Some(sock) = Sock::of(ctx.arg(0)) else { return 0 };
-    unsafe {
-        if load::fixed::<u32>(sock.sk, snap!(sk_err)) == 0 {
-            return 0;
-        }
-        emit(&ctx, Kind::ErrorReport, sock, sock.sk, |_| {});
+    let Some(sock) = Sock::of(Typed::new(ctx.arg(0))) else { return 0 };
+    if sock.sk.load::<u32>(Field::sk_err) == 0 {
+        return 0;
     }
+    emit(&ctx, Kind::ErrorReport, sock, sock.sk, |_| {});
     0
 }

@@ -227,7 +227,7 @@ fn hz_of(event: &Event) -> Option<Hz> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use tcpretrans_ebpf::{Record, fields::SNAPSHOT_FIELDS};
+    use tcpretrans_ebpf::{Field, Record};
 
     use super::*;
     use crate::{
@@ -268,7 +268,7 @@ mod tests {
     }
 
     fn record() -> impl Strategy<Value = Record> {
-        let fields = proptest::sample::subsequence(SNAPSHOT_FIELDS, 0..12);
+        let fields = proptest::sample::subsequence(Field::SNAPSHOT, 0..12);
         let value =
             prop_oneof![Just(0), Just(u64::MAX), 0..300u64, any::<u32>().prop_map(u64::from), any::<u64>()];
         let values = proptest::collection::vec(value, 12);
@@ -279,7 +279,7 @@ mod tests {
             record.jiffies = jiffies >> (ms % 64);
             record.err = err;
             for (field, value) in fields.iter().zip(values) {
-                record.set(field.name, value.into());
+                record.set(field.name(), value.into());
             }
             record
         })

@@ -28,6 +28,11 @@ use crate::{
     report,
 };
 
+/// The command line's definition, for whoever wants to know what it would make of some arguments.
+pub fn command() -> clap::Command {
+    CommandLine::command()
+}
+
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -67,7 +72,7 @@ fn dispatch(arguments: &[OsString]) -> Result<Exit, Failure> {
         Some(Command::Demo(options)) => demo::run(&DemoConfig::from_args(&options)?),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut CommandLine::command(), "tcpretrans", &mut script);
+            clap_complete::generate(shell, &mut command(), "tcpretrans", &mut script);
             print(&script)
         }
         Some(Command::Man) => print(&manual::page().map_err(Failure::stdout)?),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tcpretrans_ebpf::Kind;
+use tcpretrans_ebpf::{Field, Kind};
 
 use super::{
     findings::{Item, Section, State},
@@ -11,7 +11,7 @@ use super::{
 use crate::kernel::{
     btf::{self, Btf},
     cgroup::Hierarchy,
-    features::{Features, RECOVERY_EXIT, TRACEPOINTS},
+    features::{Features, RECOVERY_EXIT, Tracepoint},
     privileges::{CannotTrace, Standing, capability},
 };
 
@@ -82,9 +82,9 @@ fn owners(standing: &Standing) -> Item {
 
 /// The tracepoints that the programs go on.
 pub fn tracepoints(btf: &Btf) -> Section {
-    let item = |tracepoint: &crate::kernel::features::Tracepoint| match btf.tracepoint_args(tracepoint.name) {
-        args @ Some(_) => Item::new(tracepoint.name, State::Ok, detail(tracepoint.kind, args)),
-        None if tracepoint.name == "tcp_cong_state_set" && btf.has_function(RECOVERY_EXIT) => Item::new(
+    let item = |tracepoint: Tracepoint| match btf.tracepoint_args(tracepoint.name) {
+        Some(args) => Item::new(tracepoint.name, State::Ok, detail(tracepoint.kind, args)),
+        None if tracepoint.kind == Kind::CongState && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
             State::Ok,
             format!("not in this kernel: the end of a loss recovery is seen in {RECOVERY_EXIT} instead"),
@@ -94,16 +94,15 @@ pub fn tracepoints(btf: &Btf) -> Section {
             Item::new(tracepoint.name, state, format!("not in this kernel: {}", tracepoint.without))
         }
     };
-    Section { name: "Tracepoints", items: TRACEPOINTS.iter().map(item).collect() }
+    Section { name: "Tracepoints", items: Tracepoint::all().map(item).collect() }
 }
 
 /// Arguments that came late, which `Features` asks for by their number as well.
-fn detail(kind: Kind, args: Option<usize>) -> &'static str {
-    let has_third = args.is_some_and(|count| count >= 3);
+fn detail(kind: Kind, args: usize) -> &'static str {
     match kind {
-        Kind::Retransmit if has_third => "failed attempts are seen, with their error",
+        Kind::Retransmit if args >= 3 => "failed attempts are seen, with their error",
         Kind::Retransmit => "only what was sent is seen: attempts that failed locally are hidden",
-        Kind::SendReset if has_third => "with the kernel's reason for the reset",
+        Kind::SendReset if args >= 3 => "with the kernel's reason for the reset",
         Kind::SendReset => {
             "without the kernel's reason: why this side sent a reset is derived from the socket"
         }
@@ -122,25 +121,25 @@ pub fn details(btf: &Btf) -> Section {
 }
 
 fn of_features(features: &Features) -> Vec<Item> {
-    let count = features.snapshot_offsets.len() + features.walk_offsets.len();
     let mut items = Vec::new();
     let lost: Vec<Item> = features
-        .missing_fields
-        .iter()
-        .filter(|field| !has_alternative(features, field))
+        .missing_fields()
+        .filter(|&field| !has_alternative(features, field))
         .filter_map(|field| {
-            let lost = missing_fields::without(field).err()?;
-            Some(Item::new(*field, State::Degraded, format!("not in this kernel: {lost}")))
+            let lost = missing_fields::without(field.name()).err()?;
+            Some(Item::new(field.name(), State::Degraded, format!("not in this kernel: {lost}")))
         })
         .collect();
-    let summary =
-        format!("{} of {count} fields of kernel structures found", count - features.missing_fields.len());
+    let found = Field::COUNT - features.missing_fields().count();
+    let summary = format!("{found} of {} fields of kernel structures found", Field::COUNT);
     items.push(Item::new("fields", State::Ok, summary));
     items.extend(lost);
-    for pair in [["sk_cgroup", "sk_cgroup_val"], ["cgroup_ancestors", "cgroup_ancestor_ids"]] {
-        if pair.iter().all(|field| !features.has_field(field)) {
+    for pair in
+        [[Field::sk_cgroup, Field::sk_cgroup_val], [Field::cgroup_ancestors, Field::cgroup_ancestor_ids]]
+    {
+        if pair.iter().all(|&field| !features.has_field(field)) {
             let lost = "not in this kernel: flows have no cgroup, and --cgroup matches nothing";
-            items.push(Item::new(pair[0], State::Degraded, lost));
+            items.push(Item::new(pair[0].name(), State::Degraded, lost));
         }
     }
     items.push(if features.reset_reasons.is_empty() {
@@ -163,35 +162,35 @@ fn of_features(features: &Features) -> Vec<Item> {
 }
 
 /// A field that is missing because the kernel has its twin.
-fn has_alternative(features: &Features, field: &str) -> bool {
+fn has_alternative(features: &Features, field: Field) -> bool {
     match field {
-        "sk_cgroup" => features.has_field("sk_cgroup_val"),
-        "sk_cgroup_val" => features.has_field("sk_cgroup"),
+        Field::sk_cgroup => features.has_field(Field::sk_cgroup_val),
+        Field::sk_cgroup_val => features.has_field(Field::sk_cgroup),
         _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::HashMap;
+
+    use tcpretrans_ebpf::Location;
 
     use super::*;
 
-    fn features(missing: &[&'static str]) -> Features {
+    fn features(missing: &[&str]) -> Features {
+        let location = |field: &Field| match missing.contains(&field.name()) {
+            true => Location::ABSENT,
+            false => Location::whole(0, 1),
+        };
         Features {
-            tracepoints: BTreeMap::new(),
-            snapshot_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 80],
-            walk_offsets: vec![tcpretrans_ebpf::Place::ABSENT; 20],
-            missing_fields: missing.to_vec(),
+            locations: Field::ALL.iter().map(location).collect(),
             retransmit_err: true,
             reset_reason: true,
             seed: true,
             socket_cookie: true,
-            recovery_exit: false,
-            maps_are_locked_memory: false,
-            request_rto_max: false,
             reset_reasons: HashMap::from([(1, "NO_SOCKET".to_owned())]),
-            attach_types: Vec::new(),
+            ..Features::none()
         }
     }
 
@@ -213,6 +212,7 @@ mod tests {
     fn what_old_kernels_lack_is_told() {
         let old = Features { socket_cookie: false, reset_reasons: HashMap::new(), ..features(&[]) };
         assert_eq!(degraded(&old), ["reset reasons", "flow id"]);
-        assert!(of_features(&features(&["sk_ino"]))[0].detail.starts_with("99 of 100 "));
+        let all_but_one = format!("{} of {} ", Field::COUNT - 1, Field::COUNT);
+        assert!(of_features(&features(&["sk_ino"]))[0].detail.starts_with(&all_but_one));
     }
 }

@@ -41,22 +41,19 @@ pub fn without(field: &str) -> Result<&'static str, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use tcpretrans_ebpf::{
-        Form,
-        fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
-    };
+    use tcpretrans_ebpf::{Field, Form};
 
     use super::*;
 
     #[test]
     fn every_optional_field_has_its_words() {
         let mut seen = 0;
-        for field in SNAPSHOT_FIELDS.iter().chain(WALK_FIELDS) {
-            if matches!(field.form, Form::Fixed(_)) {
+        for field in Field::ALL {
+            if matches!(field.form(), Form::Fixed(_)) {
                 continue;
             }
             seen += 1;
-            assert_ne!(without(field.name), Err("events lack it"), "{}", field.name);
+            assert_ne!(without(field.name()), Err("events lack it"), "{}", field.name());
         }
         assert!(seen > 20, "{seen}");
     }

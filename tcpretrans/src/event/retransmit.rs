@@ -156,21 +156,3 @@ pub struct Retransmit {
     /// What the kernel said, whole.
     pub record: Record,
 }
-
-#[cfg(test)]
-mod tests {
-    use xtask::verify_counts::traced;
-
-    use super::*;
-    use crate::words::errno;
-
-    #[test]
-    fn whoever_verifies_the_counts_knows_the_same_errors() {
-        let errors = (1..134).map(SendError::Errno).chain([SendError::QueueDrop]);
-        for error in errors {
-            let name = errno::send_error_name(error);
-            assert_eq!(traced::is_counted(&name.as_ref().into()), error.is_counted(), "{name}");
-        }
-        assert!(traced::is_counted(&serde_json::Value::Null), "sent");
-    }
-}

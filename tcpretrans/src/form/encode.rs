@@ -20,7 +20,7 @@ use crate::{
         },
         timestamp::Timestamp,
     },
-    words::{errno, signal, state_name, tracepoint},
+    words::{errno, signal, state_name},
 };
 
 /// Appends the event's line, newline included.
@@ -147,7 +147,7 @@ impl Encoder<'_> {
                     mono_ns,
                     event: "observation".into(),
                     flow,
-                    tracepoint: tracepoint::name(observation.kind).into(),
+                    tracepoint: observation.kind.name().into(),
                     kernel: None,
                 };
                 self.write_with_record(&line, &observation.record)
@@ -330,7 +330,7 @@ impl Encoder<'_> {
                 .iter()
                 .map(|(kind, account)| {
                     let Account { sent, received, ring } = *account;
-                    (tracepoint::name(*kind).into(), AccountTotals { sent, received, ring })
+                    (kind.name().into(), AccountTotals { sent, received, ring })
                 })
                 .collect(),
             flows_left: end.flows_left,

@@ -21,7 +21,7 @@ use crate::{
         },
         timestamp::Timestamp,
     },
-    words::{errno, signal, state_name, tracepoint},
+    words::{errno, signal, state_name},
 };
 
 /// The one of `all` that is called so.
@@ -216,7 +216,7 @@ pub(super) fn in_backoff(line: InBackoffLine<'_>, clock: Clock) -> Result<What, 
 }
 
 pub(super) fn observation(line: &ObservationLine<'_>) -> Result<What, DecodeError> {
-    let kind = named("tracepoint", &Kind::ALL, tracepoint::name, &line.tracepoint)?;
+    let kind = named("tracepoint", &Kind::ALL, Kind::name, &line.tracepoint)?;
     Ok(What::Observation(Box::new(Observation { kind, record: Record::default() })))
 }
 
@@ -247,7 +247,7 @@ pub(super) fn end(line: EndLine<'_>) -> Result<What, DecodeError> {
     let TimeoutTotals { retransmitted, synack, gave_up } = line.timeouts;
     // In the order of the kinds, which is that of the wire.
     let records = Kind::ALL.into_iter().filter_map(|kind| {
-        let &AccountTotals { sent, received, ring } = line.records.get(tracepoint::name(kind))?;
+        let &AccountTotals { sent, received, ring } = line.records.get(kind.name())?;
         Some((kind, Account { sent, received, ring }))
     });
     Ok(What::End(Box::new(End {

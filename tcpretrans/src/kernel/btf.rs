@@ -6,6 +6,8 @@
 
 use std::{collections::HashMap, path::Path};
 
+use aya_obj::btf::BtfKind;
+
 /// Where the kernel shows its own types.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
@@ -46,19 +48,11 @@ pub struct Member {
 pub struct TypeId {
     /// Its name.
     pub name: String,
-    /// `BTF_KIND_...`
-    pub kind: u32,
+    /// Function or typedef.
+    pub kind: BtfKind,
     /// Its number.
     pub id: u32,
 }
-
-const STRUCT: u32 = 4;
-const UNION: u32 = 5;
-const ENUM: u32 = 6;
-const TYPEDEF: u32 = 8;
-const FUNC: u32 = 12;
-const FUNC_PROTO: u32 = 13;
-const ENUM64: u32 = 19;
 
 /// An index over one BTF blob.
 pub struct Btf {
@@ -79,7 +73,7 @@ impl std::fmt::Debug for Btf {
 struct Type {
     position: usize,
     name: u32,
-    kind: u32,
+    kind: BtfKind,
     vlen: usize,
     kind_flag: bool,
     size_or_type: u32,
@@ -133,18 +127,27 @@ impl Btf {
         let mut named = Vec::new();
         while at < types_end {
             let (name, info) = (word(at)?, word(at + 4)?);
-            let kind = (info >> 24) & 0x1f;
+            let kind = kind_of(info);
             let vlen = (info & 0xffff) as usize;
+            // What follows the common part: `include/uapi/linux/btf.h`.
             let extra = match kind {
-                2 | 7..=12 | 16 | 18 => 0,
-                1 | 14 | 17 => 4,
-                3 => 12,
-                STRUCT | UNION | 15 | ENUM64 => vlen * 12,
-                ENUM | FUNC_PROTO => vlen * 8,
-                _ => return Err("it has a kind of type that this tool does not know"),
+                BtfKind::Unknown => return Err("it has a kind of type that this tool does not know"),
+                BtfKind::Ptr
+                | BtfKind::Fwd
+                | BtfKind::Typedef
+                | BtfKind::Volatile
+                | BtfKind::Const
+                | BtfKind::Restrict
+                | BtfKind::Func
+                | BtfKind::Float
+                | BtfKind::TypeTag => 0,
+                BtfKind::Int | BtfKind::Var | BtfKind::DeclTag => 4,
+                BtfKind::Array => 12,
+                BtfKind::Struct | BtfKind::Union | BtfKind::DataSec | BtfKind::Enum64 => vlen * 12,
+                BtfKind::Enum | BtfKind::FuncProto => vlen * 8,
             };
             let id = btf.types.len() as u32;
-            if name != 0 && matches!(kind, STRUCT | TYPEDEF | ENUM | ENUM64 | FUNC) {
+            if name != 0 && is_named(kind) {
                 named.push((name, kind, id));
             }
             btf.types.push(at as u32);
@@ -155,14 +158,14 @@ impl Btf {
         }
         btf.data = data;
         for (name, kind, id) in named {
-            if kind == STRUCT {
+            if kind == BtfKind::Struct {
                 btf.structs.entry(name).or_default().push(id);
             }
             let shown = btf.string(name);
             // Few functions and type names are ever asked for; to index all would take most of the time.
             let asked_for = match kind {
-                FUNC => shown.starts_with("bpf_") || shown.starts_with("tcp_"),
-                TYPEDEF => shown.starts_with("btf_trace_"),
+                BtfKind::Func => shown.starts_with("bpf_") || shown.starts_with("tcp_"),
+                BtfKind::Typedef => shown.starts_with("btf_trace_"),
                 _ => true,
             };
             if asked_for {
@@ -194,7 +197,7 @@ impl Btf {
         Some(Type {
             position: position + 12,
             name: self.word(position),
-            kind: (info >> 24) & 0x1f,
+            kind: kind_of(info),
             vlen: (info & 0xffff) as usize,
             kind_flag: info >> 31 != 0,
             size_or_type: self.word(position + 8),
@@ -206,7 +209,11 @@ impl Btf {
         for _ in 0..32 {
             let ty = self.type_of(id)?;
             match ty.kind {
-                TYPEDEF | 9 | 10 | 11 | 18 => id = ty.size_or_type,
+                BtfKind::Typedef
+                | BtfKind::Volatile
+                | BtfKind::Const
+                | BtfKind::Restrict
+                | BtfKind::TypeTag => id = ty.size_or_type,
                 _ => return Some((id, ty)),
             }
         }
@@ -216,9 +223,14 @@ impl Btf {
     fn size_of(&self, id: u32) -> u32 {
         match self.resolve(id) {
             Some((_, ty)) => match ty.kind {
-                1 | STRUCT | UNION | ENUM | ENUM64 | 16 => ty.size_or_type,
-                2 => 8,
-                3 => {
+                BtfKind::Int
+                | BtfKind::Struct
+                | BtfKind::Union
+                | BtfKind::Enum
+                | BtfKind::Enum64
+                | BtfKind::Float => ty.size_or_type,
+                BtfKind::Ptr => 8,
+                BtfKind::Array => {
                     let element = self.word(ty.position);
                     self.size_of(element).saturating_mul(self.word(ty.position + 8))
                 }
@@ -228,14 +240,14 @@ impl Btf {
         }
     }
 
-    fn named(&self, kind: u32, name: &str) -> Option<u32> {
+    fn named(&self, kind: BtfKind, name: &str) -> Option<u32> {
         self.names.get(format!("{}{name}", kind_prefix(kind)).as_str()).copied()
     }
 
     /// Finds `path` (dotted) in `struct name`, descending into anonymous members. Where several structs share a
     /// name, the first that has the member counts.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
-        let first = self.named(STRUCT, name)?;
+        let first = self.named(BtfKind::Struct, name)?;
         let name_offset = self.type_of(first)?.name;
         self.structs.get(&name_offset)?.iter().find_map(|&id| self.member_of(id, path))
     }
@@ -257,7 +269,7 @@ impl Btf {
 
     fn direct_member(&self, id: u32, name: &str, depth: u32) -> Option<(Member, u32)> {
         let (_, ty) = self.resolve(id)?;
-        if !matches!(ty.kind, STRUCT | UNION) || depth > 16 {
+        if !matches!(ty.kind, BtfKind::Struct | BtfKind::Union) || depth > 16 {
             return None;
         }
         for index in 0..ty.vlen {
@@ -280,20 +292,20 @@ impl Btf {
 
     /// Does the kernel have this function (`bpf_...` or `tcp_...`), not inlined everywhere?
     pub fn has_function(&self, name: &str) -> bool {
-        self.named(FUNC, name).is_some()
+        self.named(BtfKind::Func, name).is_some()
     }
 
     /// What stands for a tracepoint; `None` if the kernel has no such.
     pub fn tracepoint_type(&self, name: &str) -> Option<TypeId> {
-        self.type_id(TYPEDEF, &format!("btf_trace_{name}"))
+        self.type_id(BtfKind::Typedef, &format!("btf_trace_{name}"))
     }
 
     /// What stands for a function of the BPF subsystem or of TCP; `None` if the kernel has no such.
     pub fn function_type(&self, name: &str) -> Option<TypeId> {
-        self.type_id(FUNC, name)
+        self.type_id(BtfKind::Func, name)
     }
 
-    pub(super) fn type_id(&self, kind: u32, name: &str) -> Option<TypeId> {
+    pub(super) fn type_id(&self, kind: BtfKind, name: &str) -> Option<TypeId> {
         self.named(kind, name).map(|id| TypeId { name: name.to_owned(), kind, id })
     }
 
@@ -302,15 +314,16 @@ impl Btf {
     /// `btf_trace_<name>` is a typedef of a pointer to the probe's prototype, whose first parameter is the
     /// probe's private data.
     pub fn tracepoint_args(&self, name: &str) -> Option<usize> {
-        let id = self.named(TYPEDEF, &format!("btf_trace_{name}"))?;
+        let id = self.named(BtfKind::Typedef, &format!("btf_trace_{name}"))?;
         let (_, pointer) = self.resolve(id)?;
         let (_, proto) = self.resolve(pointer.size_or_type)?;
-        (pointer.kind == 2 && proto.kind == FUNC_PROTO).then(|| proto.vlen.saturating_sub(1))
+        (pointer.kind == BtfKind::Ptr && proto.kind == BtfKind::FuncProto)
+            .then(|| proto.vlen.saturating_sub(1))
     }
 
     /// The numbers of an enum by name, without a common prefix: `SK_RST_REASON_TCP_STATE` -> `TCP_STATE`.
     pub fn enum_names(&self, name: &str, prefix: &str) -> HashMap<u32, String> {
-        let Some(ty) = self.named(ENUM, name).and_then(|id| self.type_of(id)) else {
+        let Some(ty) = self.named(BtfKind::Enum, name).and_then(|id| self.type_of(id)) else {
             return HashMap::new();
         };
         (0..ty.vlen)
@@ -323,11 +336,20 @@ impl Btf {
     }
 }
 
-fn kind_prefix(kind: u32) -> char {
+fn kind_of(info: u32) -> BtfKind {
+    BtfKind::try_from((info >> 24) & 0x1f).unwrap_or(BtfKind::Unknown)
+}
+
+/// Kinds that are ever asked for by name.
+fn is_named(kind: BtfKind) -> bool {
+    matches!(kind, BtfKind::Struct | BtfKind::Typedef | BtfKind::Enum | BtfKind::Enum64 | BtfKind::Func)
+}
+
+fn kind_prefix(kind: BtfKind) -> char {
     match kind {
-        STRUCT => 's',
-        TYPEDEF => 't',
-        FUNC => 'f',
+        BtfKind::Struct => 's',
+        BtfKind::Typedef => 't',
+        BtfKind::Func => 'f',
         _ => 'e',
     }
 }

@@ -4,24 +4,25 @@
 //! for that reads all of the kernel's types into memory: some 150,000, 30 ms and 30 MB. The numbers are known already
 //! ([`super::btf`] has found them), so aya is given types that are nameless but for those few.
 
+use aya_obj::btf::BtfKind;
+
 use super::btf::TypeId;
 
 const MAGIC: u16 = 0xeb9f;
 const VERSION: u8 = 1;
 const HEADER_LEN: u32 = 24;
-/// `BTF_KIND_FWD`, the smallest there is.
-const FORWARD: u32 = 7;
 
 /// BTF in which these types have their names and numbers.
 pub fn excerpt(types: &[TypeId]) -> Vec<u8> {
     let count = types.iter().map(|ty| ty.id).max().unwrap_or(0);
-    let mut section: Vec<u32> = [0, FORWARD << 24, 0].repeat(count as usize);
+    // A forward declaration is the smallest type there is.
+    let mut section: Vec<u32> = [0, (BtfKind::Fwd as u32) << 24, 0].repeat(count as usize);
     let mut strings = vec![0];
     for ty in types {
         // Numbers begin at 1: 0 is void.
         let at = (ty.id as usize - 1) * 3;
         section[at] = strings.len() as u32;
-        section[at + 1] = ty.kind << 24;
+        section[at + 1] = (ty.kind as u32) << 24;
         strings.extend_from_slice(ty.name.as_bytes());
         strings.push(0);
     }
@@ -39,21 +40,13 @@ pub fn excerpt(types: &[TypeId]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use aya_obj_kinds::{FUNC, TYPEDEF};
-
     use super::*;
-
-    /// `BTF_KIND_...`
-    mod aya_obj_kinds {
-        pub const TYPEDEF: u32 = 8;
-        pub const FUNC: u32 = 12;
-    }
 
     #[test]
     fn names_keep_their_numbers() {
         let types = [
-            TypeId { name: "btf_trace_x".into(), kind: TYPEDEF, id: 70_000 },
-            TypeId { name: "bpf_iter_tcp".into(), kind: FUNC, id: 3 },
+            TypeId { name: "btf_trace_x".into(), kind: BtfKind::Typedef, id: 70_000 },
+            TypeId { name: "bpf_iter_tcp".into(), kind: BtfKind::Func, id: 3 },
         ];
         let blob = excerpt(&types);
         let btf = super::super::btf::Btf::parse(blob.clone()).expect("BTF");

@@ -3,10 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tcpretrans_ebpf::{
-    Field, Form, Kind, Place,
-    fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
-};
+use tcpretrans_ebpf::{Field, Form, Kind, Location};
 
 use super::btf::{Btf, Member, TypeId};
 
@@ -23,57 +20,35 @@ pub struct Tracepoint {
     pub without: &'static str,
 }
 
-/// All of them, the indispensable first.
-pub const TRACEPOINTS: [Tracepoint; 8] = [
-    Tracepoint {
-        name: "tcp_retransmit_skb",
-        kind: Kind::Retransmit,
-        required: true,
-        without: "no retransmission can be seen",
-    },
-    Tracepoint {
-        name: "inet_sock_set_state",
-        kind: Kind::State,
-        required: true,
-        without: "no connection's end can be seen",
-    },
-    Tracepoint {
-        name: "tcp_retransmit_synack",
-        kind: Kind::SynAck,
-        required: false,
-        without: "SYN-ACK retransmissions are not seen",
-    },
-    Tracepoint {
-        name: "tcp_receive_reset",
-        kind: Kind::ReceiveReset,
-        required: false,
-        without: "a reset by the peer is told from a local one by the error alone",
-    },
-    Tracepoint {
-        name: "tcp_send_reset",
-        kind: Kind::SendReset,
-        required: false,
-        without: "why this side sent a reset is not known",
-    },
-    Tracepoint {
-        name: "tcp_cong_state_set",
-        kind: Kind::CongState,
-        required: false,
-        without: "a recovery is noticed only at the flow's next event, and whether it was spurious is unknown",
-    },
-    Tracepoint {
-        name: "tcp_destroy_sock",
-        kind: Kind::Destroy,
-        required: false,
-        without: "a flow whose close was lost is forgotten only by age",
-    },
-    Tracepoint {
-        name: "inet_sk_error_report",
-        kind: Kind::ErrorReport,
-        required: false,
-        without: "errors that do not close the socket are not seen",
-    },
-];
+impl Tracepoint {
+    /// The one that records of a kind come from; `None`: they have none of their own.
+    pub fn of(kind: Kind) -> Option<Tracepoint> {
+        let (required, without) = match kind {
+            Kind::Retransmit => (true, "no retransmission can be seen"),
+            Kind::State => (true, "no connection's end can be seen"),
+            Kind::SynAck => (false, "SYN-ACK retransmissions are not seen"),
+            Kind::ReceiveReset => (false, "a reset by the peer is told from a local one by the error alone"),
+            Kind::SendReset => (false, "why this side sent a reset is not known"),
+            Kind::CongState => (
+                false,
+                "a recovery is noticed only at the flow's next event, and whether it was spurious is unknown",
+            ),
+            Kind::Destroy => (false, "a flow whose close was lost is forgotten only by age"),
+            Kind::ErrorReport => (false, "errors that do not close the socket are not seen"),
+            Kind::Calibrate | Kind::Seed => return None,
+        };
+        Some(Tracepoint { name: kind.name(), kind, required, without })
+    }
+
+    /// All of them, the indispensable first.
+    pub fn all() -> impl Iterator<Item = Tracepoint> {
+        let which = |required| {
+            let all = Kind::ALL.into_iter().filter_map(Tracepoint::of);
+            all.filter(move |tracepoint| tracepoint.required == required)
+        };
+        which(true).chain(which(false))
+    }
+}
 
 /// The kernel's function that ends recoveries, and the program that watches it.
 pub const RECOVERY_EXIT: &str = "tcp_fastretrans_alert";
@@ -109,12 +84,8 @@ pub enum UnsupportedKernel {
 pub struct Features {
     /// Arguments of each tracepoint that exists here.
     pub tracepoints: BTreeMap<&'static str, usize>,
-    /// Offsets of the snapshot's fields, in the order of [`SNAPSHOT_FIELDS`].
-    pub snapshot_offsets: Vec<Place>,
-    /// Offsets of the other fields, in the order of [`WALK_FIELDS`].
-    pub walk_offsets: Vec<Place>,
-    /// Optional fields that this kernel lacks.
-    pub missing_fields: Vec<&'static str>,
+    /// Where each field is, by its number.
+    pub locations: Vec<Location>,
     /// `tcp_retransmit_skb` says whether the attempt was sent (6.17).
     pub retransmit_err: bool,
     /// `tcp_send_reset` says why (6.10).
@@ -143,7 +114,7 @@ impl Features {
     /// [`UnsupportedKernel`] names the first indispensable thing that is missing.
     pub fn detect(btf: &Btf) -> Result<Features, UnsupportedKernel> {
         let mut tracepoints = BTreeMap::new();
-        for tracepoint in TRACEPOINTS {
+        for tracepoint in Tracepoint::all() {
             match btf.tracepoint_args(tracepoint.name) {
                 Some(args) => {
                     tracepoints.insert(tracepoint.name, args);
@@ -154,21 +125,10 @@ impl Features {
                 None => {}
             }
         }
-        let mut missing_fields = Vec::new();
-        let mut places = |fields: &'static [Field]| {
-            fields
-                .iter()
-                .map(|field| {
-                    let place = place_of(btf, field)?;
-                    if place == Place::ABSENT {
-                        missing_fields.push(field.name);
-                    }
-                    Ok(place)
-                })
-                .collect::<Result<Vec<_>, UnsupportedKernel>>()
-        };
-        let snapshot_offsets = places(SNAPSHOT_FIELDS)?;
-        let walk_offsets = places(WALK_FIELDS)?;
+        let locations = Field::ALL
+            .iter()
+            .map(|&field| locate(btf, field))
+            .collect::<Result<Vec<_>, UnsupportedKernel>>()?;
         let has_args = |name: &str, count: usize| tracepoints.get(name).is_some_and(|&n| n >= count);
         Ok(Features {
             retransmit_err: has_args("tcp_retransmit_skb", 3),
@@ -186,9 +146,7 @@ impl Features {
                 .chain([RECOVERY_EXIT, SOCKET_ITERATOR].iter().filter_map(|name| btf.function_type(name)))
                 .collect(),
             tracepoints,
-            snapshot_offsets,
-            walk_offsets,
-            missing_fields,
+            locations,
         })
     }
 
@@ -197,9 +155,7 @@ impl Features {
     pub(crate) fn none() -> Features {
         Features {
             tracepoints: BTreeMap::new(),
-            snapshot_offsets: Vec::new(),
-            walk_offsets: Vec::new(),
-            missing_fields: Vec::new(),
+            locations: vec![Location::ABSENT; Field::COUNT],
             retransmit_err: false,
             reset_reason: false,
             socket_cookie: false,
@@ -217,9 +173,19 @@ impl Features {
         self.tracepoints.contains_key(tracepoint)
     }
 
+    /// Where the kernel has this field.
+    pub fn location(&self, field: Field) -> Location {
+        self.locations.get(field as usize).copied().unwrap_or(Location::ABSENT)
+    }
+
     /// Does the kernel have this field?
-    pub fn has_field(&self, name: &str) -> bool {
-        !self.missing_fields.contains(&name)
+    pub fn has_field(&self, field: Field) -> bool {
+        self.location(field).exists()
+    }
+
+    /// Optional fields that this kernel lacks.
+    pub fn missing_fields(&self) -> impl Iterator<Item = Field> {
+        Field::ALL.iter().copied().filter(|&field| !self.has_field(field))
     }
 }
 
@@ -233,36 +199,36 @@ fn member(btf: &Btf, name: &str, path: &str) -> Option<Member> {
     Some(Member { offset: home.offset + member.offset, ..member })
 }
 
-fn place_of(btf: &Btf, field: &Field) -> Result<Place, UnsupportedKernel> {
+fn locate(btf: &Btf, field: Field) -> Result<Location, UnsupportedKernel> {
     let shown = || {
-        let (name, path) = field.homes.last().copied().unwrap_or(("?", "?"));
+        let (name, path) = field.homes().last().copied().unwrap_or(("?", "?"));
         format!("{name}.{path}")
     };
-    let Some(member) = field.homes.iter().find_map(|(name, path)| member(btf, name, path)) else {
-        return match field.form {
+    let Some(member) = field.homes().iter().find_map(|(name, path)| member(btf, name, path)) else {
+        return match field.form() {
             Form::Fixed(_) => Err(UnsupportedKernel::Field(shown())),
-            _ => Ok(Place::ABSENT),
+            _ => Ok(Location::ABSENT),
         };
     };
     let width_error =
         |expected: u8| UnsupportedKernel::Width { field: shown(), expected, found: member.size };
     let offset = u16::try_from(member.offset).map_err(|_| width_error(0))?;
-    match field.form {
+    match field.form() {
         // Arrays and structs (`skb->cb`, `skc_v6_daddr`, `cgroup->ancestors`) are read piecewise by the programs.
         Form::Fixed(width) | Form::Optional(width) => {
             let piecewise = member.size > 8 || member.size == 0;
             if member.bitfield.is_some() || !piecewise && member.size != u32::from(width) {
                 return Err(width_error(width));
             }
-            Ok(Place::whole(offset, width))
+            Ok(Location::whole(offset, width))
         }
         Form::Narrow => match member.size {
-            1 | 4 => Ok(Place::whole(offset, member.size as u8)),
+            1 | 4 => Ok(Location::whole(offset, member.size as u8)),
             _ => Err(width_error(4)),
         },
         Form::Bits => match member.bitfield {
-            Some((shift, bits)) if shift + bits <= 8 => Ok(Place::bits(offset, shift, bits)),
-            None if member.size == 1 => Ok(Place::bits(offset, 0, 8)),
+            Some((shift, bits)) if shift + bits <= 8 => Ok(Location::bits(offset, shift, bits)),
+            None if member.size == 1 => Ok(Location::bits(offset, 0, 8)),
             _ => Err(width_error(1)),
         },
     }

@@ -245,6 +245,9 @@ mod tests {
         assert!(message.starts_with("no right to load BPF programs (missing: CAP_PERFMON): "), "{message}");
         assert!(message.contains("sudo setcap cap_bpf,cap_perfmon=ep /"), "{message}");
 
+        let perfmon_alone = Standing { capabilities: Some(1 << capability::PERFMON), ..able() };
+        assert_eq!(perfmon_alone.missing_capabilities(), ["CAP_BPF"]);
+
         let message = first(&Standing { capabilities: Some(0), root: true, ..able() });
         assert!(message.contains("(missing: CAP_BPF, CAP_PERFMON)"), "{message}");
         assert!(message.ends_with("(--cap-add BPF --cap-add PERFMON)"), "{message}");

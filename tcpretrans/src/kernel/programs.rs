@@ -18,14 +18,13 @@ use aya::{
     },
 };
 use tcpretrans_ebpf::{
-    Field, Form, Kind, Place,
-    fields::{SNAPSHOT_FIELDS, WALK_FIELDS},
+    Field, Form, Kind, Location,
     filter::{PortSet, address, port_set},
 };
 
 use super::{
     excerpt::excerpt,
-    features::{Features, RECOVERY_EXIT, TRACEPOINTS, Tracepoint},
+    features::{Features, RECOVERY_EXIT, Tracepoint},
     hz,
     specialise::{SpecialiseError, specialise},
 };
@@ -42,7 +41,7 @@ compile_error!(
 );
 
 /// The program that looks at the sockets that were there before the trace.
-const SEED: &str = "tcp_seed";
+const SEED: &str = Kind::Seed.name();
 
 /// Default size of the ring buffer, bytes: some 8,000 records.
 pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
@@ -141,8 +140,7 @@ impl Programs {
     ) -> Result<(Programs, RingBuf<MapData>), AttachError> {
         let kernel_btf = &aya::Btf::parse(&excerpt(&features.attach_types), Endianness::default())?;
         let object = specialise(OBJECT, features)?;
-        let snapshot_offsets = words(SNAPSHOT_FIELDS, &features.snapshot_offsets);
-        let walk_offsets = words(WALK_FIELDS, &features.walk_offsets);
+        let locations = location_words(features);
         let filter = settings.filter.settings();
         let filter_words =
             [filter.active, filter.cgroup_level, filter.cgroup_id as u32, (filter.cgroup_id >> 32) as u32];
@@ -162,8 +160,7 @@ impl Programs {
         let mut ebpf = loader
             // The programs have no relocations that would ask for it.
             .btf(None)
-            .override_global("SNAPSHOT_OFFSETS", snapshot_offsets.as_slice(), true)
-            .override_global("WALK_OFFSETS", walk_offsets.as_slice(), true)
+            .override_global("FIELD_LOCATIONS", locations.as_slice(), true)
             .override_global("FILTER", filter_words.as_slice(), true)
             .override_global("RETRANSMIT_HAS_ERR", &has_err, true)
             .override_global("SEND_RESET_HAS_REASON", &has_reason, true)
@@ -189,7 +186,7 @@ impl Programs {
         let recovery_exit =
             if features.recovery_exit { watch_recoveries_end(&mut ebpf, kernel_btf) } else { None };
         let mut links = Vec::new();
-        for Tracepoint { name, .. } in TRACEPOINTS {
+        for Tracepoint { name, .. } in Tracepoint::all() {
             if !features.has(name) {
                 continue;
             }
@@ -275,12 +272,12 @@ impl Programs {
 }
 
 /// What the programs are told of the fields. A bitfield that does not exist is read as all ones, and must stay so.
-fn words(fields: &[Field], places: &[Place]) -> Vec<u32> {
-    let word = |(field, place): (&Field, &Place)| match (field.form, *place) {
-        (Form::Bits, Place::ABSENT) => Place::ABSENT_BITS.0,
-        (_, place) => place.0,
+fn location_words(features: &Features) -> Vec<u32> {
+    let word = |&field: &Field| match (field.form(), features.location(field)) {
+        (Form::Bits, Location::ABSENT) => Location::ABSENT_BITS.0,
+        (_, location) => location.0,
     };
-    fields.iter().zip(places).map(word).collect()
+    Field::ALL.iter().map(word).collect()
 }
 
 /// Has the verifier read the programs, all at once: it takes a few milliseconds for each.
@@ -288,7 +285,7 @@ fn load_all(ebpf: &mut Ebpf, features: &Features, kernel_btf: &aya::Btf) -> Resu
     thread::scope(|scope| {
         let mut loading = Vec::new();
         for (name, program) in ebpf.programs_mut() {
-            let known = TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).find(|known| *known == name);
+            let known = Tracepoint::all().map(|tracepoint| tracepoint.name).find(|known| *known == name);
             let name = match known {
                 Some(known) if features.has(known) => known,
                 None if name == SEED && features.seed => SEED,

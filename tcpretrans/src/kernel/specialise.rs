@@ -1,8 +1,8 @@
-//! Puts the running kernel's offsets into the programs' load instructions (see [`tcpretrans_ebpf::spot`]), before the
+//! Puts the running kernel's offsets into the programs' load instructions (see [`tcpretrans_ebpf::placeholder`]), before the
 //! kernel sees them.
 
 use object::{Object as _, ObjectSection as _, SectionFlags, elf::SHF_EXECINSTR};
-use tcpretrans_ebpf::{Form, Place, Spot, fields::SNAPSHOT_FIELDS, spot::Table};
+use tcpretrans_ebpf::{Field, Form, placeholder};
 
 use super::features::Features;
 
@@ -26,19 +26,17 @@ pub enum SpecialiseError {
     /// No ELF file.
     #[error("it cannot be read: {0}")]
     Elf(#[from] object::Error),
-    /// The compiler took a stand-in for a number to compute with.
-    #[error("instruction {at} has a field's stand-in as a number")]
+    /// The compiler took a placeholder for a number to compute with.
+    #[error("instruction {at} has a field's placeholder as a number")]
     Computed {
         /// Which instruction of its section.
         at: usize,
     },
-    /// A stand-in for nothing.
-    #[error("an instruction loads row {row} of the table {table:?}, which has no such row")]
-    Row {
-        /// The table.
-        table: Table,
-        /// The row.
-        row: usize,
+    /// A placeholder of nothing.
+    #[error("an instruction loads the field with number {number}, and there is none")]
+    Field {
+        /// Its number.
+        number: usize,
     },
 }
 
@@ -72,73 +70,66 @@ fn rewrite(code: &mut [u8], features: &Features) -> Result<(), SpecialiseError> 
         }
         wide = instruction[0] == LOAD_WIDE_CONSTANT;
         if instruction[0] & !WIDTH_MASK != LOAD {
-            if computes_with_stand_in(instruction) {
+            if computes_with_placeholder(instruction) {
                 return Err(SpecialiseError::Computed { at });
             }
             continue;
         }
         let offset = i16::from_ne_bytes([instruction[2], instruction[3]]);
-        let Some((spot, beyond)) = Spot::of_stand_in(offset) else { continue };
-        let place = place_of(spot, features)?;
-        if place.width() == 0 {
+        let Some((number, beyond)) = placeholder::resolve(offset) else { continue };
+        let field = *Field::ALL.get(number).ok_or(SpecialiseError::Field { number })?;
+        let location = features.location(field);
+        if !location.exists() {
             instruction[0] = SET_CONSTANT;
             instruction[1] &= 0x0f;
             instruction[2..4].fill(0);
             instruction[4..].fill(0xff);
             continue;
         }
-        if is_narrow(spot) {
-            let width = if place.width() == 1 { WIDTH_1 } else { WIDTH_4 };
+        if field.form() == Form::Narrow {
+            let width = if location.width() == 1 { WIDTH_1 } else { WIDTH_4 };
             instruction[0] = LOAD | width;
         }
-        let offset = place.offset() as u16 + beyond;
+        let offset = location.offset() as u16 + beyond;
         instruction[2..4].copy_from_slice(&offset.to_ne_bytes());
     }
     Ok(())
 }
 
-/// An addition or a constant of arithmetic on addresses (`BPF_ALU64`) that a stand-in might have become.
-fn computes_with_stand_in(instruction: &[u8]) -> bool {
+/// An addition or a constant of arithmetic on addresses (`BPF_ALU64`) that a placeholder might have become.
+fn computes_with_placeholder(instruction: &[u8]) -> bool {
     let value = i32::from_ne_bytes([instruction[4], instruction[5], instruction[6], instruction[7]]);
     matches!(instruction[0], ADD_CONSTANT | SET_CONSTANT)
-        && i16::try_from(value).is_ok_and(|value| Spot::of_stand_in(value).is_some())
-}
-
-fn place_of(spot: Spot, features: &Features) -> Result<Place, SpecialiseError> {
-    let places = match spot.table {
-        Table::Snapshot => &features.snapshot_offsets,
-        Table::Walk => &features.walk_offsets,
-    };
-    places.get(spot.row).copied().ok_or(SpecialiseError::Row { table: spot.table, row: spot.row })
-}
-
-fn is_narrow(spot: Spot) -> bool {
-    spot.table == Table::Snapshot
-        && SNAPSHOT_FIELDS.get(spot.row).is_some_and(|field| field.form == Form::Narrow)
+        && i16::try_from(value).is_ok_and(|value| placeholder::resolve(value).is_some())
 }
 
 #[cfg(test)]
 mod tests {
+    use tcpretrans_ebpf::Location;
+
     use super::*;
 
     fn features(narrow_width: u8) -> Features {
-        let places = SNAPSHOT_FIELDS.iter().enumerate().map(|(row, field)| match field.form {
-            Form::Fixed(width) => Place::whole(1000 + row as u16, width),
-            Form::Narrow => Place::whole(1000 + row as u16, narrow_width),
-            Form::Bits => Place::bits(1000 + row as u16, 2, 3),
-            Form::Optional(_) => Place::ABSENT,
+        let locations = Field::ALL.iter().map(|&field| match field.form() {
+            Form::Fixed(width) => Location::whole(offset_of(field), width),
+            Form::Narrow => Location::whole(offset_of(field), narrow_width),
+            Form::Bits => Location::bits(offset_of(field), 2, 3),
+            Form::Optional(_) => Location::ABSENT,
         });
-        Features { snapshot_offsets: places.collect(), ..Features::none() }
+        Features { locations: locations.collect(), ..Features::none() }
     }
 
-    fn row_of(name: &str) -> usize {
-        SNAPSHOT_FIELDS.iter().position(|field| field.name == name).expect("a row")
+    fn offset_of(field: Field) -> u16 {
+        1000 + field as u16
     }
 
     /// `r3 = *(u32 *)(r7 + ...)`
-    fn load_u32(name: &str) -> [u8; 8] {
-        let offset = Spot { table: Table::Snapshot, row: row_of(name) }.stand_in() as u16;
-        let [low, high] = offset.to_ne_bytes();
+    fn load_u32(field: Field) -> [u8; 8] {
+        load_at(field.placeholder())
+    }
+
+    fn load_at(offset: usize) -> [u8; 8] {
+        let [low, high] = (offset as u16).to_ne_bytes();
         [LOAD, 0x73, low, high, 0, 0, 0, 0]
     }
 
@@ -149,26 +140,26 @@ mod tests {
 
     #[test]
     fn a_load_gets_its_kernels_offset() {
-        let code = rewritten(load_u32("snd_una").to_vec(), &features(1));
-        let offset = 1000 + row_of("snd_una") as u16;
+        let code = rewritten(load_u32(Field::snd_una).to_vec(), &features(1));
+        let offset = offset_of(Field::snd_una);
         assert_eq!(code, [LOAD, 0x73, offset as u8, (offset >> 8) as u8, 0, 0, 0, 0]);
     }
 
     #[test]
     fn a_narrow_load_gets_its_kernels_width() {
-        assert_eq!(rewritten(load_u32("tcp_retries2").to_vec(), &features(1))[0], LOAD | WIDTH_1);
-        assert_eq!(rewritten(load_u32("tcp_retries2").to_vec(), &features(4))[0], LOAD | WIDTH_4);
+        assert_eq!(rewritten(load_u32(Field::tcp_retries2).to_vec(), &features(1))[0], LOAD | WIDTH_1);
+        assert_eq!(rewritten(load_u32(Field::tcp_retries2).to_vec(), &features(4))[0], LOAD | WIDTH_4);
     }
 
     #[test]
     fn an_absent_field_is_all_ones() {
-        let code = rewritten(load_u32("icsk_rto_max").to_vec(), &features(1));
+        let code = rewritten(load_u32(Field::icsk_rto_max).to_vec(), &features(1));
         assert_eq!(code, [SET_CONSTANT, 0x03, 0, 0, 0xff, 0xff, 0xff, 0xff]);
     }
 
     #[test]
     fn nothing_else_changes() {
-        let load = load_u32("snd_una");
+        let load = load_u32(Field::snd_una);
         let wide_constant = [[LOAD_WIDE_CONSTANT, 1, 0, 0, 1, 2, 3, 4], load].concat();
         let store = [0x63, load[1], load[2], load[3], 0, 0, 0, 0];
         let ordinary = [LOAD, 0x73, 0x10, 0x01, 0, 0, 0, 0];
@@ -177,20 +168,19 @@ mod tests {
     }
 
     #[test]
-    fn a_stand_in_that_is_computed_with_is_an_error() {
-        let stand_in = Spot { table: Table::Walk, row: 2 }.stand_in() as i32;
+    fn a_placeholder_that_is_computed_with_is_an_error() {
+        let placeholder = Field::skc_rcv_saddr.placeholder() as i32;
         for opcode in [SET_CONSTANT, ADD_CONSTANT] {
-            let code = [[opcode, 1, 0, 0], stand_in.to_ne_bytes()].concat();
+            let code = [[opcode, 1, 0, 0], placeholder.to_ne_bytes()].concat();
             assert!(rewrite(&mut code.clone(), &features(1)).is_err(), "{opcode:#x}");
         }
         assert_eq!(rewritten([[0x07, 1, 0, 0], [8, 0, 0, 0]].concat(), &features(1))[4], 8);
     }
 
     #[test]
-    fn a_row_that_is_none_is_an_error() {
-        let offset = Spot { table: Table::Snapshot, row: SNAPSHOT_FIELDS.len() }.stand_in() as u16;
-        let [low, high] = offset.to_ne_bytes();
-        let error = rewrite(&mut [LOAD, 0x73, low, high, 0, 0, 0, 0], &features(1)).expect_err("no row");
-        assert!(error.to_string().contains(&format!("row {}", SNAPSHOT_FIELDS.len())), "{error}");
+    fn a_field_that_is_none_is_an_error() {
+        let beyond_the_last = Field::ALL[Field::COUNT - 1].placeholder() + 16;
+        let error = rewrite(&mut load_at(beyond_the_last), &features(1)).expect_err("no field");
+        assert!(error.to_string().contains(&format!("number {}", Field::COUNT)), "{error}");
     }
 }

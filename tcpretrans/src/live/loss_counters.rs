@@ -4,14 +4,8 @@ use tcpretrans_ebpf::Kind;
 
 use crate::{
     event::{LostWhere, run::Lost},
-    kernel::{
-        features::TRACEPOINTS,
-        programs::{AttachError, KindCounts, Programs},
-    },
+    kernel::programs::{AttachError, KindCounts, Programs},
 };
-
-/// The kinds of records that tell of retransmissions.
-const RETRANSMISSIONS: [Kind; 2] = [Kind::Retransmit, Kind::SynAck];
 
 /// Counts that were already reported.
 #[derive(Debug, Default)]
@@ -36,11 +30,8 @@ impl LossCounters {
     /// # Errors
     /// If the kernel's counters cannot be read.
     pub fn check(&mut self, programs: &Programs) -> Result<NewLosses, AttachError> {
-        let of_retransmissions = |name: &str| {
-            let mut tracepoints = TRACEPOINTS.iter();
-            tracepoints
-                .any(|tracepoint| tracepoint.name == name && RETRANSMISSIONS.contains(&tracepoint.kind))
-        };
+        let of_retransmissions =
+            |name: &str| Kind::ALL.iter().any(|kind| kind.is_retransmission() && kind.name() == name);
         let mut recursion = [0; 2];
         for (name, misses) in programs.recursion_misses() {
             recursion[0] += misses;
@@ -61,8 +52,12 @@ impl LossCounters {
         };
         note(LostWhere::Ring, &mut self.ring, ring.iter().sum());
         note(LostWhere::Recursion, &mut self.recursion, recursion[0]);
-        let retransmissions =
-            RETRANSMISSIONS.iter().map(|&kind| ring[kind as usize]).sum::<u64>() + recursion[1];
+        let retransmissions = Kind::ALL
+            .iter()
+            .filter(|kind| kind.is_retransmission())
+            .map(|&kind| ring[kind as usize])
+            .sum::<u64>()
+            + recursion[1];
         found.retransmissions = retransmissions > self.retransmissions;
         self.retransmissions = retransmissions;
         found

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     event::{Clock, Start, run::FeatureMap},
-    kernel::features::{Features, TRACEPOINTS},
+    kernel::features::{Features, Tracepoint},
     live::config::Config,
 };
 
@@ -30,10 +30,8 @@ pub fn start(config: &Config, features: &Features, hz: u32, clock: Clock) -> Sta
 
 /// What this kernel lets us see, by name (`docs/kernels.md`).
 fn feature_map(features: &Features) -> FeatureMap {
-    let mut map: BTreeMap<_, _> = TRACEPOINTS
-        .iter()
-        .map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name)))
-        .collect();
+    let mut map: BTreeMap<_, _> =
+        Tracepoint::all().map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name))).collect();
     map.insert("retransmit_err".into(), features.retransmit_err);
     map.insert("reset_reason".into(), features.reset_reason);
     map.insert("socket_cookie".into(), features.socket_cookie);

@@ -249,15 +249,15 @@ mod tests {
     fn old_kernel() -> Record {
         let mut record =
             Record { req_timeout: ABSENT, fin_idle_jiffies: ABSENT, fin_ns: 1, ..Record::default() };
-        for field in tcpretrans_ebpf::fields::SNAPSHOT_FIELDS {
+        for field in tcpretrans_ebpf::Field::SNAPSHOT {
             use tcpretrans_ebpf::Form;
-            let ones = match field.form {
+            let ones = match field.form() {
                 Form::Fixed(_) => continue,
                 Form::Optional(width) => (1_i128 << (8 * width)) - 1,
                 Form::Narrow => ABSENT.into(),
                 Form::Bits => 0xff,
             };
-            assert!(record.set(field.name, ones), "{}", field.name);
+            assert!(record.set(field.name(), ones), "{}", field.name());
         }
         record
     }

@@ -1,5 +1,5 @@
-//! The words that everything prints: durations, figures, names of errors, signals, states and tracepoints, and text
-//! made safe to print. The same quantity has the same form everywhere.
+//! The words that everything prints: durations, figures, names of errors, signals and states, and text made safe to
+//! print. The same quantity has the same form everywhere.
 
 pub mod errno;
 pub mod escape;
@@ -7,4 +7,3 @@ pub mod figures;
 pub mod signal;
 pub mod state_name;
 pub mod time;
-pub mod tracepoint;

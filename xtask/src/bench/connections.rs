@@ -8,7 +8,7 @@ use super::{
     Bench,
     statistics::{median, range},
     table::{Row, Verdict, thousands},
-    tools::{NOT_INSTALLED, Tool},
+    tools::{self, NOT_INSTALLED},
     traffic,
 };
 use crate::lab::Lab;
@@ -27,16 +27,16 @@ pub(super) fn rate(bench: &Bench) -> Result<Vec<Row>> {
     let mut installed = true;
     let mut before = run()?;
     for _ in 0..bench.rounds(9) {
-        let tracer = Tool::tracer(&bench.tracer)?;
+        let mut tracer = bench.start_tracer()?;
         let traced = run()?;
-        drop(tracer);
+        tracer.interrupt()?;
         let between = run()?;
         ours.push(traced / ((before + between) / 2.0));
         rates.push(between);
         before = between;
-        if let Some(tcpstates) = installed.then(Tool::tcpstates).transpose()?.flatten() {
+        if let Some(mut tcpstates) = installed.then(tools::tcpstates).transpose()?.flatten() {
             let traced = run()?;
-            drop(tcpstates);
+            tcpstates.interrupt()?;
             let after = run()?;
             theirs.push(traced / ((before + after) / 2.0));
             before = after;

@@ -11,10 +11,10 @@ use super::{
     Bench,
     bpf::{self, EmptyProgram, RunTime, Statistics},
     table::{Row, Verdict, ratio, thousands},
-    tools::{NOT_INSTALLED, Tool},
+    tools::{self, NOT_INSTALLED},
     traffic,
 };
-use crate::lab::Lab;
+use crate::{lab::Lab, running::Running};
 
 /// `BPF_OBJ_NAME_LEN`, less the zero.
 const NAME_LEN: usize = 15;
@@ -30,11 +30,11 @@ struct Times {
 fn time(
     bench: &Bench,
     tracepoint: &str,
-    beside: impl FnOnce() -> Result<Option<Tool>>,
+    beside: impl FnOnce() -> Result<Option<Running>>,
     traffic: impl FnOnce() -> Result<()>,
 ) -> Result<Times> {
     let empty = EmptyProgram::attach(tracepoint)?;
-    let tracer = Tool::tracer(&bench.tracer)?;
+    let tracer = bench.start_tracer()?;
     let other = beside()?;
     let _statistics = Statistics::enable()?;
     let look = || -> Result<_> {
@@ -102,7 +102,7 @@ fn rows(what: &str, times: &Times, beside: &str, most_ns: f64, least_times: f64)
 pub(super) fn of_retransmissions(bench: &Bench) -> Result<Vec<Row>> {
     let lab = Lab::new()?;
     let span = bench.span(Duration::from_secs(6));
-    let times = time(bench, "tcp_retransmit_skb", Tool::bpftrace, || {
+    let times = time(bench, "tcp_retransmit_skb", tools::bpftrace, || {
         traffic::transfers_under_loss(&lab, 20, 0.03, span)
     })?;
     rows("kernel time per `tcp_retransmit_skb`, bulk transfers, 3 % loss", &times, "bpftrace", 250.0, 10.0)
@@ -112,7 +112,7 @@ pub(super) fn of_retransmissions(bench: &Bench) -> Result<Vec<Row>> {
 pub(super) fn of_state_changes(bench: &Bench) -> Result<Vec<Row>> {
     let lab = Lab::new()?;
     let span = bench.span(Duration::from_secs(4));
-    let times = time(bench, "inet_sock_set_state", Tool::tcpstates, || {
+    let times = time(bench, "inet_sock_set_state", tools::tcpstates, || {
         traffic::connections_a_second(&lab.left, span).map(drop)
     })?;
     rows("kernel time per `inet_sock_set_state`, untroubled connections", &times, "tcpstates", 80.0, 15.0)

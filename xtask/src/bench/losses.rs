@@ -15,10 +15,9 @@ use serde_json::Value;
 use super::{
     Bench,
     table::{Row, Verdict, thousands},
-    tools::Tool,
     traffic,
 };
-use crate::lab::Lab;
+use crate::{lab::Lab, tracer};
 
 /// Sockets whose SYNs go unanswered.
 const SYNS: usize = 60_000;
@@ -29,7 +28,7 @@ const MOMENT_NS: u64 = 100_000_000;
 pub(super) fn in_a_storm(bench: &Bench) -> Result<Vec<Row>> {
     let lab = Lab::new()?;
     let quiet = Lab::new()?;
-    let mut tracer = Tool::tracer(&bench.tracer)?;
+    let mut tracer = bench.start_tracer()?;
     let syns = if bench.smoke { 500 } else { SYNS };
     let span = bench.span(Duration::from_secs(8));
     thread::scope(|scope| -> Result<()> {
@@ -41,8 +40,8 @@ pub(super) fn in_a_storm(bench: &Bench) -> Result<Vec<Row>> {
         drop(sockets);
         transferred
     })?;
-    let log = tracer.finish()?;
-    let storm = Storm::read(&log)?;
+    tracer.interrupt()?;
+    let storm = Storm::read(&tracer.path(tracer::LOG))?;
     Ok(vec![Row {
         what: format!(
             "records lost at the default ring, {} records, up to {} a second",

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use super::{
     Bench,
     table::{Row, Verdict},
-    tools::Tool,
     traffic,
 };
 use crate::lab::{Lab, Namespace};
@@ -19,7 +18,7 @@ const MOST_TROUBLED_MIB: f64 = 64.0;
 
 /// Real flows: sockets in SYN_SENT, each of which repeats its SYN into the void.
 pub(super) fn peak(bench: &Bench) -> Result<Vec<Row>> {
-    let tracer = Tool::tracer(&bench.tracer)?;
+    let tracer = bench.start_tracer()?;
     thread::sleep(bench.span(Duration::from_secs(1)));
     let idle = Resident::of(tracer.pid())?;
     let lab = Lab::new()?;

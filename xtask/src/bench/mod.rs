@@ -19,16 +19,25 @@ mod userspace;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, ensure};
+use clap::ValueEnum;
 use table::{Row, Verdict};
 
-use crate::{lab, workspace};
+use crate::{
+    lab,
+    running::Running,
+    tracer::{
+        self,
+        build::{Profile, build},
+    },
+    workspace,
+};
 
 /// Measures what tracing costs, beside bpftrace and tcpstates, and prints a table
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only these groups of rows
-    #[arg(value_name = "NAME", value_parser = names())]
-    pub names: Vec<String>,
+    #[arg(value_name = "NAME")]
+    pub groups: Vec<Group>,
     /// Only see that everything can be measured: short runs, whose figures mean nothing
     #[arg(long)]
     pub smoke: bool,
@@ -36,68 +45,51 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub tracer: Option<PathBuf>,
     /// Put the table into docs/cost.md and README.md
-    #[arg(long, conflicts_with_all = ["smoke", "names"])]
+    #[arg(long, conflicts_with_all = ["smoke", "groups"])]
     pub write: bool,
 }
 
-impl Args {
-    /// A smoke test of everything.
-    pub fn smoke() -> Args {
-        Args { names: Vec::new(), smoke: true, tracer: None, write: false }
+/// What is measured together, in the order of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Group {
+    /// Kernel time for each retransmission
+    Retransmit,
+    /// Kernel time for each state change of untroubled connections
+    State,
+    /// Connections a second, traced and not
+    Connections,
+    /// Events a second through decoding, correlation and JSON
+    Userspace,
+    /// Records lost in a storm
+    Losses,
+    /// Memory when idle, and with 100,000 troubled flows
+    Memory,
+    /// Time from start to attached
+    Start,
+}
+
+impl Group {
+    /// Does it trace?
+    pub fn needs_root(self) -> bool {
+        self != Group::Userspace
     }
-}
 
-/// What is measured together.
-struct Group {
-    name: &'static str,
-    needs_root: bool,
-    about: &'static str,
-    measure: fn(&Bench) -> Result<Vec<Row>>,
-}
+    fn measure(self, bench: &Bench) -> Result<Vec<Row>> {
+        match self {
+            Group::Retransmit => kernel_time::of_retransmissions(bench),
+            Group::State => kernel_time::of_state_changes(bench),
+            Group::Connections => connections::rate(bench),
+            Group::Userspace => userspace::rate(bench),
+            Group::Losses => losses::in_a_storm(bench),
+            Group::Memory => memory::peak(bench),
+            Group::Start => startup::time(bench),
+        }
+    }
 
-/// In the order of the table.
-const GROUPS: [Group; 7] = [
-    Group {
-        name: "retransmit",
-        needs_root: true,
-        about: "kernel time for each retransmission",
-        measure: kernel_time::of_retransmissions,
-    },
-    Group {
-        name: "state",
-        needs_root: true,
-        about: "kernel time for each state change of untroubled connections",
-        measure: kernel_time::of_state_changes,
-    },
-    Group {
-        name: "connections",
-        needs_root: true,
-        about: "connections a second, traced and not",
-        measure: connections::rate,
-    },
-    Group {
-        name: "userspace",
-        needs_root: false,
-        about: "events a second through decoding, correlation and JSON",
-        measure: userspace::rate,
-    },
-    Group { name: "losses", needs_root: true, about: "records lost in a storm", measure: losses::in_a_storm },
-    Group {
-        name: "memory",
-        needs_root: true,
-        about: "idle, and with 100,000 troubled flows",
-        measure: memory::peak,
-    },
-    Group { name: "start", needs_root: true, about: "from start to attached", measure: startup::time },
-];
-
-/// The names of those that need root, or of those that do not.
-pub fn groups(needing_root: bool) -> impl Iterator<Item = &'static str> {
-    GROUPS.iter().filter(move |group| group.needs_root == needing_root).map(|group| group.name)
-}
-
-fn names() -> clap::builder::PossibleValuesParser {
-    GROUPS.iter().map(|group| clap::builder::PossibleValue::new(group.name).help(group.about)).into()
+    /// As it is called on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
 }
 
 /// What the measurements share.
@@ -108,6 +100,11 @@ struct Bench {
 }
 
 impl Bench {
+    /// The tracer, started as a service would run it.
+    fn start_tracer(&self) -> Result<Running> {
+        tracer::start_quiet(&self.tracer, [""; 0])
+    }
+
     /// How long to measure: a moment in a smoke test.
     fn span(&self, whole: Duration) -> Duration {
         if self.smoke { whole.min(Duration::from_millis(300)) } else { whole }
@@ -124,21 +121,20 @@ impl Bench {
 /// # Errors
 /// Where a measurement cannot be made.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let wanted = |group: &&Group| args.names.is_empty() || args.names.iter().any(|name| name == group.name);
-    let groups: Vec<_> = GROUPS.iter().filter(wanted).collect();
-    if groups.iter().any(|group| group.needs_root) {
+    let groups = if args.groups.is_empty() { Group::value_variants() } else { &args.groups };
+    if groups.iter().any(|group| group.needs_root()) {
         lab::ready()?;
     }
     let tracer = match &args.tracer {
         Some(path) => path.clone(),
-        None => tools::build_tracer()?,
+        None => build(Profile::Release)?,
     };
     let bench = Bench { tracer, smoke: args.smoke };
     let mut rows = Vec::new();
     for group in groups {
-        eprintln!("measuring: {}", group.about);
-        let measured = (group.measure)(&bench)?;
-        ensure!(!measured.is_empty(), "{} gave no row", group.name);
+        eprintln!("measuring: {}", group.name());
+        let measured = group.measure(&bench)?;
+        ensure!(!measured.is_empty(), "{} gave no row", group.name());
         rows.extend(measured);
     }
     println!("\n{}", table::render(&rows));

@@ -12,7 +12,7 @@ use super::{
     Bench,
     statistics::median,
     table::{Row, Verdict, ratio, thousands},
-    tools::{self, NOT_INSTALLED, Tool},
+    tools::{self, NOT_INSTALLED},
 };
 
 const MOST_MS: f64 = 100.0;
@@ -23,9 +23,9 @@ pub(super) fn time(bench: &Bench) -> Result<Vec<Row>> {
     let bpftrace = tools::find("bpftrace");
     for _ in 0..bench.rounds(9) {
         let start = Instant::now();
-        let tracer = Tool::tracer(&bench.tracer)?;
+        let mut tracer = bench.start_tracer()?;
         ours.push(start.elapsed().as_secs_f64() * 1e3);
-        drop(tracer);
+        tracer.interrupt()?;
         if let Some(program) = &bpftrace {
             theirs.push(of_bpftrace(program)?.as_secs_f64() * 1e3);
         }

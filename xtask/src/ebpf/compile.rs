@@ -63,6 +63,27 @@ pub fn object(toolchain: &Toolchain) -> Result<Vec<u8>> {
     object::strip(&bytes)
 }
 
+/// Clippy on the programs, for the host: cargo leaves them out of the workspace's, as they need their feature.
+///
+/// # Errors
+/// If clippy finds anything.
+pub fn lint() -> Result<()> {
+    let mut command = workspace::cargo();
+    command.args([
+        "clippy",
+        "--locked",
+        "--package",
+        sources::PACKAGE,
+        "--bin",
+        BINARY,
+        "--features",
+        FEATURE,
+    ]);
+    // They have a panic handler and nothing to unwind with. Of their own, or host builds would be thrown away.
+    command.args(["--config", "profile.dev.panic=\"abort\"", "--", "--deny", "warnings"]);
+    workspace::run(&mut command)
+}
+
 fn command(toolchain: &Toolchain, root: &Path, target_dir: &Path) -> Result<Command> {
     let compiler = &toolchain.compiler;
     let mut command = Command::new(&compiler.cargo);

@@ -100,6 +100,11 @@ impl Interface {
         lines
     }
 
+    /// The programs' names.
+    pub fn programs(&self) -> impl Iterator<Item = &str> {
+        self.programs.keys().map(String::as_str)
+    }
+
     /// Programs, then maps and globals.
     pub fn counts(&self) -> (usize, usize) {
         (self.programs.len(), self.data.len())

@@ -77,16 +77,8 @@ pub trait Options: AsFd + Sized {
     /// # Errors
     /// Names the option.
     fn congestion(self, name: &str) -> Result<Self> {
-        let done = unsafe {
-            libc::setsockopt(
-                self.as_fd().as_raw_fd(),
-                IPPROTO_TCP,
-                TCP_CONGESTION,
-                name.as_ptr().cast(),
-                name.len() as socklen_t,
-            )
-        };
-        check(done).with_context(|| format!("TCP_CONGESTION {name}"))?;
+        set_bytes(&self, IPPROTO_TCP, TCP_CONGESTION, name.as_bytes())
+            .with_context(|| format!("TCP_CONGESTION {name}"))?;
         Ok(self)
     }
 
@@ -121,12 +113,7 @@ pub trait Options: AsFd + Sized {
     /// Names the option.
     fn info(&self) -> Result<Info> {
         let mut bytes = [0_u8; Info::SIZE];
-        let mut len = Info::SIZE as socklen_t;
-        let fd = self.as_fd().as_raw_fd();
-        check(unsafe {
-            libc::getsockopt(fd, IPPROTO_TCP, TCP_INFO, bytes.as_mut_ptr().cast(), &raw mut len)
-        })
-        .context("TCP_INFO")?;
+        get_bytes(self, IPPROTO_TCP, TCP_INFO, &mut bytes).context("TCP_INFO")?;
         Ok(Info::parse(&bytes))
     }
 
@@ -184,20 +171,43 @@ fn check(result: c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-fn set<T>(socket: &impl AsFd, level: c_int, name: c_int, value: T) -> io::Result<()> {
-    let fd = socket.as_fd().as_raw_fd();
-    check(unsafe {
-        libc::setsockopt(fd, level, name, (&raw const value).cast(), size_of::<T>() as socklen_t)
-    })
+/// The value of a socket option: integers and nothing else, so that whatever bytes the kernel writes are a value.
+///
+/// # Safety
+/// Every pattern of bits must be a value, and there may be no padding.
+unsafe trait Plain: Copy {}
+
+macro_rules! plain {
+    ($($ty:ty),*) => {
+        // SAFETY: integers, arrays of them, and a structure of two.
+        $(unsafe impl Plain for $ty {})*
+    };
+}
+plain!(u8, c_int, u32, u64, [u32; 5], libc::linger);
+
+fn set<T: Plain>(socket: &impl AsFd, level: c_int, name: c_int, value: T) -> io::Result<()> {
+    set_bytes(socket, level, name, &[value])
 }
 
-/// For plain integers: every bit pattern of `T` is a value.
-fn get<T: Default>(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<T> {
+/// `T` is what the option is made of.
+fn set_bytes<T: Plain>(socket: &impl AsFd, level: c_int, name: c_int, value: &[T]) -> io::Result<()> {
     let fd = socket.as_fd().as_raw_fd();
+    let len = size_of_val(value) as socklen_t;
+    // SAFETY: the kernel reads as many bytes as there are.
+    check(unsafe { libc::setsockopt(fd, level, name, value.as_ptr().cast(), len) })
+}
+
+fn get<T: Plain + Default>(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<T> {
     let mut value = T::default();
-    let mut len = size_of::<T>() as socklen_t;
-    check(unsafe { libc::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut len) })?;
+    get_bytes(socket, level, name, std::slice::from_mut(&mut value))?;
     Ok(value)
+}
+
+fn get_bytes<T: Plain>(socket: &impl AsFd, level: c_int, name: c_int, value: &mut [T]) -> io::Result<()> {
+    let fd = socket.as_fd().as_raw_fd();
+    let mut len = size_of_val(value) as socklen_t;
+    // SAFETY: the kernel writes no more bytes than there are, and any are a value.
+    check(unsafe { libc::getsockopt(fd, level, name, value.as_mut_ptr().cast(), &raw mut len) })
 }
 
 /// The socket, after its cookie was asked for: a kernel that does not let tracing programs ask (before 5.12) shows them

@@ -1,20 +1,25 @@
 //! Live tests: real programs in the real kernel, real traffic in network namespaces. They need root.
 
 use std::{
+    env,
     io::IsTerminal,
     path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Selection, steps::Outcome};
-use crate::workspace;
+use super::{Args, steps::Outcome};
+use crate::{
+    artifacts,
+    tracer::build::{PROGRAM, Profile, build},
+    workspace,
+};
 
 /// Integration tests whose target's name begins so are live ones.
 const LIVE_PREFIX: &str = "live";
 /// The package that has them.
-const PACKAGE: &str = "tcpretrans";
+const PACKAGE: &str = "xtask";
 
 /// The workspace's integration tests by name.
 pub(super) struct TestTargets {
@@ -42,36 +47,37 @@ impl TestTargets {
 }
 
 /// Runs the live tests: as they are for root, by sudo for others.
-pub(super) fn run(targets: &TestTargets, selection: &Selection) -> Result<Outcome> {
+pub(super) fn run(targets: &TestTargets, args: &Args) -> Result<Outcome> {
     if targets.live.is_empty() {
         return Ok(Outcome::Skipped(format!("there is no test target {PACKAGE}/tests/{LIVE_PREFIX}*")));
     }
-    let threads = format!("--test-threads={}", selection.live_threads);
-    let harness: Vec<&str> =
-        selection.live_filter.iter().map(String::as_str).chain([threads.as_str()]).collect();
-    let mut build = workspace::cargo();
-    build.args(["test", "--locked", "--package", PACKAGE]);
-    build.args(targets.live.iter().flat_map(|name| ["--test", name]));
-    if workspace::is_root() {
-        workspace::run(build.arg("--").args(harness))?;
-        return Ok(Outcome::Passed);
-    }
-
-    let sudo = match sudo()? {
-        Ok(sudo) => sudo,
-        Err(why) => return Ok(Outcome::Skipped(why.into())),
+    let sudo = match workspace::is_root() {
+        true => None,
+        false => match sudo()? {
+            Ok(sudo) => Some(sudo),
+            Err(why) => return Ok(Outcome::Skipped(why.into())),
+        },
     };
-    // Built as oneself, so that root owns nothing in the target directory; then run as root.
-    let executables = executables(&workspace::output(
-        build.args(["--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit()),
-    )?)?;
-    for executable in executables {
-        println!("running {} by sudo", executable.display());
-        let mut command = Command::new(&sudo);
-        command.current_dir(workspace::root().join(PACKAGE)).args(["--", "env"]);
+    // Built as oneself, so that root owns nothing in the target directory; then run as root. Cargo builds no other
+    // package's binaries for tests.
+    let tracer = build(Profile::Dev)?;
+    let mut command = workspace::cargo();
+    command.args(["test", "--locked", "--package", PACKAGE, "--no-run"]);
+    command.args(targets.live.iter().flat_map(|name| ["--test", name]));
+    command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let built = artifacts::read(&workspace::output(&mut command)?)?;
+    for target in &targets.live {
+        let program = built.test(target)?;
+        println!("running {}", program.display());
         // sudo passes on nothing, and under CI the tests may skip nothing either.
-        command.args(workspace::is_ci().then_some("CI=true")).arg(executable).args(&harness);
-        workspace::run(&mut command)?;
+        let mut variable = std::ffi::OsString::from(format!("{PROGRAM}="));
+        variable.push(&tracer);
+        let mut command = Command::new(sudo.as_deref().unwrap_or("env".as_ref()));
+        command.current_dir(workspace::root().join(PACKAGE));
+        command.args(sudo.as_ref().map(|_| ["--", "env"]).into_iter().flatten()).arg(variable);
+        command.args(env::var("CI").ok().map(|value| format!("CI={value}"))).arg(program);
+        command.args(args.live.as_deref().filter(|filter| !filter.is_empty()));
+        workspace::run(command.arg(format!("--test-threads={}", args.live_threads)))?;
     }
     Ok(Outcome::Passed)
 }
@@ -88,24 +94,6 @@ pub(super) fn sudo() -> Result<Result<PathBuf, &'static str>> {
     Ok(Ok(sudo))
 }
 
-/// The test executables that cargo's JSON messages name.
-fn executables(messages: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for line in messages.lines() {
-        let message: serde_json::Value =
-            serde_json::from_str(line).context("cannot read cargo's messages")?;
-        if message["profile"]["test"] == true
-            && let Some(path) = message["executable"].as_str()
-        {
-            found.push(path.into());
-        }
-    }
-    if found.is_empty() {
-        bail!("cargo built no live test");
-    }
-    Ok(found)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -116,24 +104,12 @@ mod tests {
     fn live_targets_are_told_by_package_and_name() {
         let target = |name: &str, kind: &str| json!({"name": name, "kind": [kind]});
         let metadata = json!({"packages": [
-            {"name": "tcpretrans", "targets":
-                [target("tcpretrans", "lib"), target("live_filters", "test"), target("cli", "test")]},
-            {"name": "xtask", "targets": [target("live_object", "test")]},
+            {"name": "xtask", "targets":
+                [target("xtask", "lib"), target("live_filters", "test"), target("cli", "test")]},
+            {"name": "tcpretrans", "targets": [target("live_object", "test")]},
         ]});
         let targets = TestTargets::of(&metadata).unwrap();
         assert_eq!(targets.live, ["live_filters"]);
         assert_eq!(targets.offline, ["cli", "live_object"]);
-    }
-
-    #[test]
-    fn only_test_executables_are_run() {
-        let messages = [
-            json!({"reason": "compiler-artifact", "profile": {"test": false}, "executable": "/t/tcpretrans"}),
-            json!({"reason": "compiler-artifact", "profile": {"test": true}, "executable": "/t/live-1"}),
-            json!({"reason": "build-finished", "success": true}),
-        ];
-        let text: String = messages.iter().map(|message| format!("{message}\n")).collect();
-        assert_eq!(executables(&text).unwrap(), [PathBuf::from("/t/live-1")]);
-        assert!(executables("").is_err());
     }
 }

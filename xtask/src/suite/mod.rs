@@ -7,100 +7,109 @@ mod steps;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 use steps::{Outcome, Suite};
 
 use crate::{
     bench,
-    ebpf::{check, toolchain},
-    tracer_run, vm, workspace,
+    ebpf::{self, check, toolchain},
+    tracer::build::{Profile, build},
+    vm, workspace,
 };
 
+const BUILD: &str = "build";
 const OTHER_KERNELS: &str = "live tests on other kernels";
 
-/// Which parts are wanted.
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Leave the live tests out.
-    pub without_live: bool,
-    /// Leave out what runs in virtual machines.
-    pub without_vm: bool,
-    /// Nothing but the live tests.
-    pub only_live: bool,
-    /// Only live tests whose names contain this.
-    pub live_filter: Option<String>,
-    /// Live tests at once.
-    pub live_threads: usize,
+/// Run every test and check that this machine can run; CI runs the same
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Leave out the live tests, which need root
+    #[arg(long)]
+    no_live: bool,
+    /// Leave out the virtual machines with other kernels, which take minutes
+    #[arg(long)]
+    no_vm: bool,
+    /// Run nothing but the live tests, or those whose names contain FILTER
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with = "no_live")]
+    live: Option<String>,
+    /// How many live tests run at once
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
+    live_threads: u16,
 }
 
-/// Runs the suite, step by step, and stops at the first failure.
+/// Runs the suite: all of its steps, but those that need one which failed.
 ///
 /// # Errors
-/// The last line for the terminal: which step failed, or what was skipped although this is CI.
-pub fn run(selection: &Selection) -> Result<()> {
-    let ci = workspace::is_ci();
+/// The last line for the terminal: which steps failed, or what was skipped although this is CI.
+pub fn run(args: &Args) -> Result<()> {
     let metadata = workspace::metadata()?;
     let targets = live::TestTargets::of(&metadata)?;
-    let mut suite = Suite::new(ci);
-    if !selection.only_live {
-        suite.step("format", || {
-            workspace::run(workspace::cargo().args(["fmt", "--all", "--check"]))?;
-            Ok(Outcome::Passed)
-        })?;
-        suite.step("clippy", || {
-            let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
-            workspace::run(workspace::cargo().args(clippy))?;
-            Ok(Outcome::Passed)
-        })?;
-        suite.step("BPF object", || check_object(ci))?;
-        suite.step("unit and property tests", || {
-            let mut command = workspace::cargo();
-            command.args(["test", "--locked", "--workspace", "--lib", "--bins"]);
-            command.args(targets.offline.iter().flat_map(|name| ["--test", name]));
-            workspace::run(&mut command)?;
-            Ok(Outcome::Passed)
-        })?;
-        suite.step("doc tests", || {
-            workspace::run(workspace::cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
-            Ok(Outcome::Passed)
-        })?;
-        suite.step("DuckDB queries", || duckdb::run(&workspace::target_dir(&metadata)?))?;
-        suite.step("documentation", || {
-            let mut command = workspace::cargo();
-            command.env("RUSTDOCFLAGS", "--deny warnings");
-            workspace::run(command.args(["doc", "--locked", "--workspace", "--no-deps"]))?;
-            Ok(Outcome::Passed)
-        })?;
+    let mut suite = Suite::new(workspace::is_ci());
+    if args.live.is_none() {
+        offline(&mut suite, &targets, &metadata);
     }
-    if selection.without_live {
+    if args.no_live {
         suite.skip("live tests", "--no-live");
     } else {
-        suite.step("live tests", || live::run(&targets, selection))?;
-        if !selection.only_live {
-            suite.step("benchmarks, for a moment", bench_smoke)?;
+        suite.step("live tests", &[BUILD], || live::run(&targets, args));
+        if args.live.is_none() {
+            suite.step("benchmarks, for a moment", &[BUILD], bench_smoke);
         }
     }
-    if selection.without_live || selection.without_vm {
-        suite.skip(OTHER_KERNELS, if selection.without_live { "--no-live" } else { "--no-vm" });
-    } else if !selection.only_live {
-        suite.step(OTHER_KERNELS, on_other_kernels)?;
+    if args.no_live || args.no_vm {
+        suite.skip(OTHER_KERNELS, if args.no_live { "--no-live" } else { "--no-vm" });
+    } else if args.live.is_none() {
+        suite.step(OTHER_KERNELS, &[BUILD], on_other_kernels);
     }
     suite.finish()
 }
 
+/// What needs no rights.
+fn offline(suite: &mut Suite, targets: &live::TestTargets, metadata: &serde_json::Value) {
+    let cargo = |words: &[&str]| {
+        workspace::run(workspace::cargo().args(words))?;
+        Ok(Outcome::Passed)
+    };
+    suite.step("format", &[], || cargo(&["fmt", "--all", "--check"]));
+    // After the object, which under CI may be put into place anew: it is compiled in.
+    suite.step("BPF object", &[], || check_object(workspace::is_ci()));
+    suite.step(BUILD, &[], || cargo(&["build", "--locked", "--workspace", "--all-targets"]));
+    suite.step("clippy", &[], || {
+        cargo(&["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+        ebpf::compile::lint()?;
+        Ok(Outcome::Passed)
+    });
+    suite.step("unit and property tests", &[BUILD], || {
+        let mut words = vec!["test", "--locked", "--workspace", "--lib", "--bins"];
+        words.extend(targets.offline.iter().flat_map(|name| ["--test", name]));
+        cargo(&words)
+    });
+    suite.step("doc tests", &[BUILD], || cargo(&["test", "--locked", "--workspace", "--doc"]));
+    suite.step("DuckDB queries", &[], || duckdb::run(&workspace::target_dir(metadata)?));
+    suite.step("documentation", &[], || {
+        let mut command = workspace::cargo();
+        command.env("RUSTDOCFLAGS", "--deny warnings");
+        workspace::run(command.args(["doc", "--locked", "--workspace", "--no-deps"]))?;
+        Ok(Outcome::Passed)
+    });
+}
+
 /// Can everything be measured? No figure is judged: benchmarks are no timed tests.
 fn bench_smoke() -> Result<Outcome> {
-    let mut own = bench::Args::smoke();
+    let mut own = bench::Args { smoke: true, ..bench::Args::default() };
     if !workspace::is_root() {
         let sudo = match live::sudo()? {
             Ok(sudo) => sudo,
             Err(why) => return Ok(Outcome::Skipped(why.into())),
         };
         // Built as oneself, so that root owns nothing in the target directory.
-        let tracer = tracer_run::build()?;
+        let tracer = build(Profile::Release)?;
+        let (by_sudo, by_myself): (Vec<bench::Group>, Vec<_>) =
+            bench::Group::value_variants().iter().partition(|group| group.needs_root());
         let mut command = Command::new(sudo);
         command.arg("--").arg(workspace::this_program()).args(["bench", "--smoke", "--tracer"]).arg(&tracer);
-        workspace::run(command.args(bench::groups(true)))?;
-        own.names = bench::groups(false).map(str::to_owned).collect();
+        workspace::run(command.args(by_sudo.iter().map(|group| group.name())))?;
+        own.groups = by_myself;
         own.tracer = Some(tracer);
     }
     bench::run(&own)?;

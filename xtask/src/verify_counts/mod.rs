@@ -24,8 +24,9 @@ use scenario::{Played, Scenario, Watched, matrix};
 use traced::{Log, Traced};
 
 use crate::{
-    lab::{self, Lab, ready, witness::Witness},
-    tracer_run,
+    lab::{Lab, ready, witness::Witness},
+    running::patience,
+    tracer::build::{Profile, build},
 };
 
 /// Holds the tool's totals against the kernel's own counters, in namespaces with real trouble
@@ -36,11 +37,6 @@ pub struct Args {
     /// The tracer's program [default: it is built]
     #[arg(long, value_name = "FILE")]
     pub program: Option<PathBuf>,
-}
-
-/// How long something may take that takes moments on a machine with nothing else to do.
-fn patience() -> Duration {
-    lab::patient(Duration::from_secs(60))
 }
 
 /// How often a scenario is played whose events the kernel hid.
@@ -69,7 +65,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let program = match &args.program {
         Some(program) => program.clone(),
-        None => tracer_run::build()?,
+        None => build(Profile::Release)?,
     };
     let mut different = Vec::new();
     for scenario in &chosen {

@@ -4,10 +4,13 @@ use std::net::TcpStream;
 
 use anyhow::{Context, Result};
 
-use super::{bulk, handshakes, patience, refusals, rules::Untold, timers, traced::Ends};
-use crate::lab::{
-    Connection, Lab,
-    socket::{self, Info, Options},
+use super::{bulk, handshakes, refusals, rules::Untold, timers, traced::Ends};
+use crate::{
+    lab::{
+        Connection, Lab,
+        socket::{self, Info, Options},
+    },
+    running::patience,
 };
 
 /// One row of the matrix.

@@ -1,32 +1,19 @@
 //! A tracer that runs beside the traffic, and what it had counted in the end.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use super::patience;
-use crate::lab::{Lab, Namespace};
+use crate::{
+    lab::{Lab, Namespace},
+    running::Running,
+    tracer,
+};
 
 /// A tracer of a lab's two namespaces.
 #[derive(Debug)]
-pub struct Traced {
-    child: Child,
-    scratch: TempDir,
-}
+pub struct Traced(Running);
 
 impl Traced {
     /// Starts it and waits until its programs are attached.
@@ -34,33 +21,8 @@ impl Traced {
     /// # Errors
     /// If it does not start, with what it said.
     pub fn start(program: &Path, lab: &Lab) -> Result<Traced> {
-        let scratch = tempfile::tempdir().context("cannot make a directory for the log")?;
         let netns = |side: &Namespace| ["--netns".to_owned(), side.inode().to_string()];
-        let mut command = Command::new(program);
-        command.args(netns(&lab.left)).args(netns(&lab.right)).arg("--quiet");
-        command.arg("--output").arg(scratch.path().join("log.jsonl"));
-        command.arg("--ready-file").arg(scratch.path().join("ready"));
-        let stderr = fs::File::create(scratch.path().join("stderr"))?;
-        let child = command.stdin(Stdio::null()).stderr(stderr).spawn();
-        let child = child.with_context(|| format!("cannot start {}", program.display()))?;
-        let mut traced = Traced { child, scratch };
-        let start = Instant::now();
-        while !traced.path("ready").exists() {
-            if let Some(status) = traced.child.try_wait()? {
-                bail!("the tracer ended before it was ready ({status}): {}", traced.said());
-            }
-            ensure!(start.elapsed() < patience(), "the tracer does not get ready: {}", traced.said());
-            thread::sleep(Duration::from_millis(5));
-        }
-        Ok(traced)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(self.path("stderr")).unwrap_or_default()
+        tracer::start_quiet(program, [netns(&lab.left), netns(&lab.right)].concat()).map(Traced)
     }
 
     /// Ctrl-C, and what came of it.
@@ -68,25 +30,8 @@ impl Traced {
     /// # Errors
     /// If it does not end well, or its log is not whole.
     pub fn finish(mut self) -> Result<Log> {
-        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGINT).context("cannot stop the tracer")?;
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait()? {
-                break status;
-            }
-            ensure!(start.elapsed() < patience(), "the tracer does not end: {}", self.said());
-            thread::sleep(Duration::from_millis(5));
-        };
-        ensure!(status.success(), "the tracer ended with {status}: {}", self.said());
-        Log::parse(&fs::read_to_string(self.path("log.jsonl")).context("cannot read the tracer's log")?)
-    }
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        // Gone already, as a rule.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.0.interrupt().context("the tracer")?;
+        Log::parse(&fs::read_to_string(self.0.path(tracer::LOG)).context("cannot read the tracer's log")?)
     }
 }
 
@@ -193,7 +138,19 @@ impl End {
 
 #[cfg(test)]
 mod tests {
+    use tcpretrans::{event::SendError, words::errno};
+
     use super::*;
+
+    #[test]
+    fn whoever_verifies_the_counts_knows_the_same_errors() {
+        let errors = (1..134).map(SendError::Errno).chain([SendError::QueueDrop]);
+        for error in errors {
+            let name = errno::send_error_name(error);
+            assert_eq!(is_counted(&name.as_ref().into()), error.is_counted(), "{name}");
+        }
+        assert!(is_counted(&Value::Null), "sent");
+    }
 
     #[test]
     fn events_add_up_by_the_end_they_belong_to() {

@@ -10,10 +10,13 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{Job, cpio::Archive, machine::Machine, modules, packages::KernelFiles, userland};
-use crate::static_build::LiveTests;
+use crate::{static_build::LiveTests, tracer::build::PROGRAM};
 
 /// The first process.
 const INIT: &str = include_str!("guest/init.sh");
+
+/// The tracer in the guest.
+const TRACER: &str = "usr/bin/tcpretrans";
 
 /// A packed guest.
 #[derive(Debug)]
@@ -65,9 +68,7 @@ pub(super) fn pack(
         archive.file(Path::new(&path), 0o644, &content)?;
     }
 
-    // Where the tests look for it.
-    add(&mut archive, &live.tracer, &live.tracer)?;
-    archive.symlink(Path::new("usr/bin/tcpretrans"), &live.tracer.to_string_lossy())?;
+    add(&mut archive, &live.tracer, Path::new(TRACER))?;
     add(&mut archive, &live.tests, Path::new("guest/live"))?;
     archive.file(Path::new("guest/settings"), 0o644, settings(&nonce, *machine).as_bytes())?;
     archive.file(Path::new("guest/job"), 0o755, script(job).as_bytes())?;
@@ -89,7 +90,10 @@ fn nonce() -> Result<String> {
 
 fn settings(nonce: &str, machine: Machine) -> String {
     // A test that cannot run must fail here: everything is there that it needs.
-    format!("NONCE={nonce}\nexport CI=true RUST_BACKTRACE=0 TCPRETRANS_SLOWNESS={}\n", machine.slowness())
+    format!(
+        "NONCE={nonce}\nexport CI=true RUST_BACKTRACE=0 TCPRETRANS_SLOWNESS={} {PROGRAM}=/{TRACER}\n",
+        machine.slowness()
+    )
 }
 
 /// The shell script that does the job.

@@ -91,7 +91,7 @@ impl Correlator {
         }
         self.schedule.sweep_after(record.time());
         let gap = self.gap_before(kind, id, record);
-        if !matches!(kind, Kind::Retransmit | Kind::SynAck) {
+        if !kind.is_retransmission() {
             self.observation(kind, id, record, owner, events);
         }
         match kind {

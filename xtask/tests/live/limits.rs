@@ -7,6 +7,7 @@
 use std::{env, sync::LazyLock};
 
 use tcpretrans::kernel::{btf::Btf, features::Features};
+use tcpretrans_ebpf::Field;
 use xtask::lab::{Lab, slowness};
 
 use crate::attempts::{LIMIT, MINE};
@@ -47,14 +48,14 @@ pub const PROBE_ANSWERED: Limit = Limit {
 pub const LONGEST_RTO: Limit = Limit {
     name: "tcp_rto_max_ms",
     meaning: "the longest RTO is 120 s and cannot be set: no forecast by another, and ends that take four minutes are not waited for",
-    applies: || !FEATURES.has_field("icsk_rto_max"),
+    applies: || !FEATURES.has_field(Field::icsk_rto_max),
 };
 
 /// SYNs that do not back off.
 pub const LINEAR_SYNS: Limit = Limit {
     name: "tcp_syn_linear_timeouts",
     meaning: "SYNs back off from the first one on: there is no linear phase to forecast",
-    applies: || !FEATURES.has_field("tcp_syn_linear_timeouts"),
+    applies: || !FEATURES.has_field(Field::tcp_syn_linear_timeouts),
 };
 
 /// The setting of a whole namespace.

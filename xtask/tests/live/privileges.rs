@@ -23,7 +23,7 @@ fn public_copy() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = dir.path().join("tcpretrans");
-    fs::copy(PROGRAM, &copy).unwrap();
+    fs::copy(&*PROGRAM, &copy).unwrap();
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
     (dir, copy)
 }

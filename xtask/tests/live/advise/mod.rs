@@ -14,7 +14,7 @@ use crate::tracer::PROGRAM;
 
 /// Asks for advice.
 pub fn advice(log: &Path, args: &[&str]) -> Value {
-    let output = Command::new(PROGRAM)
+    let output = Command::new(&*PROGRAM)
         .args(["advise", "--format", "json"])
         .args(args)
         .arg(log)

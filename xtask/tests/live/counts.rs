@@ -1,7 +1,5 @@
 //! The kernel agrees with every count: rows of `cargo xtask verify-counts`' matrix, which has them all.
 
-use std::path::Path;
-
 use xtask::verify_counts::{self, scenario::matrix};
 
 use crate::tracer::PROGRAM;
@@ -9,7 +7,7 @@ use crate::tracer::PROGRAM;
 fn check(name: &str) {
     let all = matrix(&verify_counts::congestion_controls().unwrap());
     let scenario = all.iter().find(|scenario| scenario.name == name).expect("a row of the matrix");
-    let found = verify_counts::play(Path::new(PROGRAM), scenario).unwrap();
+    let found = verify_counts::play(&PROGRAM, scenario).unwrap();
     let report = found.report(scenario);
     assert!(found.agrees(), "\n{report}");
     eprintln!("{report}");

@@ -2,34 +2,32 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Read},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex},
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{Arc, Condvar, LazyLock, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use xtask::lab::Namespace;
+pub use xtask::running::patience;
+use xtask::{
+    lab::Namespace,
+    running::Running,
+    tracer::{self, build},
+};
 
 use crate::replayed;
 
 /// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tcpretrans");
-
-/// Long enough for the slowest machine; only a failing test waits so long.
-pub fn patience() -> Duration {
-    xtask::lab::patient(Duration::from_secs(60))
-}
+pub static PROGRAM: LazyLock<PathBuf> =
+    LazyLock::new(|| build::for_tests().unwrap_or_else(|error| panic!("{error:#}")));
 
 /// `tcpretrans ARGS`, not started.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(&*PROGRAM);
     // A colour or a width of the developer's terminal is none of a test's business.
     command.args(args).env_remove("COLUMNS").stdin(Stdio::null());
     command
@@ -84,11 +82,9 @@ struct Lines {
 
 /// A tracer that runs.
 pub struct Tracer {
-    child: Child,
+    running: Running,
     lines: Arc<Lines>,
-    readers: Vec<JoinHandle<()>>,
-    stderr: Arc<Mutex<String>>,
-    _scratch: TempDir,
+    reader: JoinHandle<()>,
 }
 
 impl Tracer {
@@ -111,58 +107,26 @@ impl Tracer {
     }
 
     fn spawn(mut command: Command) -> Tracer {
-        let scratch = tempfile::tempdir().unwrap();
-        // The tracer may run as somebody else.
-        std::fs::set_permissions(scratch.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-            .unwrap();
-        let ready = scratch.path().join("ready");
-        command.arg("--ready-file").arg(&ready);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        command.stdout(Stdio::piped());
+        let mut running = tracer::start(command).unwrap();
         let lines = Arc::new(Lines::default());
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let stdout = child.stdout.take().unwrap();
-        let mut complaints = child.stderr.take().unwrap();
-        let readers = vec![
-            thread::spawn({
-                let lines = lines.clone();
-                move || read_lines(BufReader::new(stdout), &lines)
-            }),
-            thread::spawn({
-                let stderr = stderr.clone();
-                move || {
-                    let mut buffer = [0; 4096];
-                    while let Ok(len @ 1..) = complaints.read(&mut buffer) {
-                        let text = String::from_utf8_lossy(&buffer[..len]);
-                        stderr.lock().unwrap().push_str(&text);
-                    }
-                }
-            }),
-        ];
-        let mut tracer = Tracer { child, lines, readers, stderr, _scratch: scratch };
-        let start = Instant::now();
-        while !ready.exists() {
-            if let Some(status) = tracer.child.try_wait().unwrap() {
-                tracer.readers.drain(..).for_each(|reader| reader.join().unwrap());
-                panic!("{command:?} ended before it was ready ({status}): {}", tracer.stderr());
-            }
-            assert!(start.elapsed() < patience(), "{command:?} is not ready; stderr: {}", tracer.stderr());
-            thread::sleep(Duration::from_millis(5));
-        }
-        tracer
+        let stdout = running.take_stdout().unwrap();
+        let reader = thread::spawn({
+            let lines = lines.clone();
+            move || read_lines(BufReader::new(stdout), &lines)
+        });
+        let running = tracer::attached(running).unwrap_or_else(|error| panic!("{error:#}"));
+        Tracer { running, lines, reader }
     }
 
     /// Its process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.running.pid()
     }
 
     /// What it has said on standard error.
     pub fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        self.running.stderr()
     }
 
     /// What it has printed.
@@ -210,7 +174,7 @@ impl Tracer {
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+        self.running.signal(signal).unwrap();
     }
 
     /// Ctrl-C, and waits for the end.
@@ -221,26 +185,12 @@ impl Tracer {
 
     /// Waits for the end.
     pub fn outcome(mut self) -> Outcome {
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < patience(), "the tracer does not end; stderr: {}", self.stderr());
-            thread::sleep(Duration::from_millis(5));
-        };
-        self.readers.drain(..).for_each(|reader| reader.join().unwrap());
-        let outcome = Outcome { events: self.events(), stderr: self.stderr(), code: status.code() };
+        let status = self.running.end().unwrap();
+        self.reader.join().unwrap();
+        let events = self.lines.seen.lock().unwrap().0.clone();
+        let outcome = Outcome { events, stderr: self.running.stderr(), code: status.code() };
         replayed::assert_same(&self.lines.text.lock().unwrap(), &outcome.events, status.success());
         outcome
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        // Gone already, as a rule.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

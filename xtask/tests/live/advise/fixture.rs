@@ -1,5 +1,5 @@
 //! Makes the recording that the tests of the advice's text use. Run it when the schema gets new fields:
-//! `cargo test -p tcpretrans --test live -- --ignored the_recording_for_the_texts_tests`
+//! `cargo test -p xtask --test live -- --ignored the_recording_for_the_texts_tests`
 
 use std::{fs, io::Write, net::TcpStream, path::Path, thread, time::Duration};
 
@@ -9,7 +9,7 @@ use xtask::lab::{Family, Lab, Packets, socket::Options, trouble::Fate};
 use super::requests;
 use crate::tracer::{PROGRAM, Tracer, is_of, is_type, netns, patience};
 
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/advise/recording.jsonl");
+const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpretrans/tests/advise/recording.jsonl");
 
 /// An evening in the lab: requests that lose packets, connects that lose SYNs, an application without patience, and a
 /// peer that vanishes for good.
@@ -50,7 +50,8 @@ fn the_recording_for_the_texts_tests() {
     let lines = text.lines().filter(|line| !line.contains("\"event\":\"observation\""));
     let kept: String = lines.map(|line| format!("{line}\n")).collect();
     // As somebody would have typed it.
-    let kept = kept.replace(PROGRAM, "tcpretrans").replace(log.to_str().unwrap(), "trace.jsonl");
+    let kept =
+        kept.replace(PROGRAM.to_str().unwrap(), "tcpretrans").replace(log.to_str().unwrap(), "trace.jsonl");
     assert!(kept.len() < 100_000, "{} bytes are too many for the repository", kept.len());
     fs::create_dir_all(Path::new(FIXTURE).parent().unwrap()).unwrap();
     fs::write(FIXTURE, kept).unwrap();

@@ -9,28 +9,25 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
-    mem::MaybeUninit,
+    mem::{MaybeUninit, offset_of},
     os::unix::{fs::FileExt, process::CommandExt},
     process::Stdio,
     ptr,
 };
 
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_type};
 use libc::{c_int, c_void, pid_t, user_regs_struct};
-use tcpretrans::kernel::features::{RECOVERY_EXIT, TRACEPOINTS};
+use tcpretrans::kernel::features::{RECOVERY_EXIT, Tracepoint};
 
 use crate::{attempts::VERIFIER, limits::FEATURES, tracer::command};
 
 /// `BPF_COMPLEXITY_LIMIT_INSNS`, `kernel/bpf/verifier.c` since 5.2.
 const LIMIT: u64 = 1_000_000;
 
-/// `enum bpf_cmd`
-const BPF_PROG_LOAD: u64 = 5;
-/// `enum bpf_prog_type`
-const BPF_PROG_TYPE_TRACING: u32 = 26;
 /// `BPF_LOG_STATS`, `include/linux/bpf_verifier.h`
 const LOG_STATS: u32 = 4;
-/// Offset of `log_level` in `union bpf_attr`; `log_size` and `log_buf` follow.
-const LOG_LEVEL_AT: u64 = 24;
+/// `log_size` and `log_buf` follow.
+const LOG_LEVEL_AT: u64 = offset_of!(bpf_attr, __bindgen_anon_3.log_level) as u64;
 const LOG_BYTES: usize = 4096;
 
 fn ptrace(request: u32, pid: pid_t, data: *mut c_void) -> io::Result<()> {
@@ -66,8 +63,8 @@ impl Memory {
 /// Is it the load of a program for a tracepoint?
 fn is_load(memory: &Memory, registers: &user_regs_struct) -> bool {
     registers.orig_rax == libc::SYS_bpf as u64
-        && registers.rdi == BPF_PROG_LOAD
-        && memory.u32_at(registers.rsi) == BPF_PROG_TYPE_TRACING
+        && registers.rdi == bpf_cmd::BPF_PROG_LOAD as u64
+        && memory.u32_at(registers.rsi) == bpf_prog_type::BPF_PROG_TYPE_TRACING as u32
 }
 
 /// Makes the load ask for a log, far below the caller's stack, and gives its place.
@@ -145,7 +142,7 @@ fn count_instructions() -> Vec<u64> {
 fn the_verifiers_work_stays_far_below_its_limit() {
     require_lab!();
     let mut names: Vec<&str> =
-        TRACEPOINTS.iter().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
+        Tracepoint::all().map(|tracepoint| tracepoint.name).filter(|name| FEATURES.has(name)).collect();
     if FEATURES.seed {
         names.push("tcp_seed");
     }

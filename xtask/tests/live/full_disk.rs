@@ -25,7 +25,7 @@ fn a_full_disk_is_reported_and_counted() {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c"]);
     command.arg("mount -t tmpfs -o size=16k tmpfs \"$1\" && shift && exec \"$@\"").arg("sh").arg(dir.path());
-    command.args([PROGRAM, "--netns", &netns(&lab.left), "-o"]).arg(dir.path().join("log.jsonl"));
+    command.arg(&*PROGRAM).args(["--netns", &netns(&lab.left), "-o"]).arg(dir.path().join("log.jsonl"));
     let tracer = Tracer::launch(command);
     // Keeps the file system alive when the tracer, and with it the mount, is gone.
     let disk = File::open(format!("/proc/{}/root{}", tracer.pid(), dir.path().display())).unwrap();
