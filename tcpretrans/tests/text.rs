@@ -46,7 +46,9 @@ fn commands() -> Vec<Vec<String>> {
     commands.into_iter().map(|command| command.into_iter().map(str::to_owned).collect()).collect()
 }
 
-fn command(arguments: &[String], environment: &[(&str, &str)]) -> Command {
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
+fn command(arguments: &[String], environment: Environment<'_>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcpretrans"));
     for variable in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(variable);
@@ -56,13 +58,13 @@ fn command(arguments: &[String], environment: &[(&str, &str)]) -> Command {
     command
 }
 
-fn in_a_pipe(arguments: &[String], environment: &[(&str, &str)]) -> String {
+fn in_a_pipe(arguments: &[String], environment: Environment<'_>) -> String {
     let output = command(arguments, environment).output().expect("runs");
     String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8")
 }
 
 /// What a terminal shows of both outputs.
-fn on_a_terminal(columns: u16, arguments: &[String], environment: &[(&str, &str)]) -> String {
+fn on_a_terminal(columns: u16, arguments: &[String], environment: Environment<'_>) -> String {
     let size = Winsize { ws_row: 30, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let OpenptyResult { master, slave } = openpty(&size, None).expect("a terminal");
     let mut command = command(arguments, environment);
@@ -134,7 +136,7 @@ fn columns_are_used() {
 
 #[test]
 fn colour_by_the_same_conventions_in_all_commands() {
-    let cases: [(bool, &[(&str, &str)], bool); 11] = [
+    let cases: [(bool, Environment<'_>, bool); 11] = [
         (true, &[], true),
         (false, &[], false),
         (true, &[("NO_COLOR", "1")], false),

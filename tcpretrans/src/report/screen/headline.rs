@@ -60,7 +60,7 @@ fn asked_for(pen: &mut Pen, subject: &Subject, times: &Times<'_>) {
     }
     parts.extend(subject.filters.iter().map(|(option, value)| format!("{option} {value}")));
     if !parts.is_empty() {
-        pen.paragraph("", 2, PLAIN, &format!("Only {}", parts.join(", ")));
+        pen.paragraph("", 2, PLAIN, format!("Only {}", parts.join(", ")));
     }
 }
 
@@ -78,7 +78,7 @@ fn gaps_in_knowledge(pen: &mut Pen, report: &Report, subject: &Subject) {
     }
     if subject.damaged_lines > 0 {
         let lines = counted(subject.damaged_lines, "damaged line was", "damaged lines were");
-        pen.paragraph("", 2, ALARM, &format!("{lines} skipped"));
+        pen.paragraph("", 2, ALARM, format!("{lines} skipped"));
     }
     let sessions = &report.sessions;
     if sessions.without_end > 0 {
@@ -88,7 +88,7 @@ fn gaps_in_knowledge(pen: &mut Pen, report: &Report, subject: &Subject) {
     }
     if sessions.overlapping > 0 {
         let overlap = counted(sessions.overlapping, "session overlaps", "sessions overlap");
-        pen.paragraph("", 2, NOTICE, &format!("{overlap} in time: what two tracers saw counts twice"));
+        pen.paragraph("", 2, NOTICE, format!("{overlap} in time: what two tracers saw counts twice"));
     }
     if report.flows_forgotten > 0 {
         let flows = counted(report.flows_forgotten, "connection was", "connections were");
