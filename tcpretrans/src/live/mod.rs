@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    event::{Clock, End, Event, What, run::Start},
+    event::{Clock, End, Event, Start, What},
     filter::gate::{Before, Gate},
     flow,
     flow::{Correlator, correlator::DEFAULT_MAX_FLOWS},
@@ -280,7 +280,7 @@ fn start_event(config: &Config, features: &Features, hz: u32, clock: Clock) -> S
 }
 
 /// What this kernel lets us see, for the `start` event.
-fn feature_map(features: &Features) -> crate::event::run::FeatureMap {
+fn feature_map(features: &Features) -> crate::event::FeatureMap {
     let mut map: BTreeMap<_, _> = TRACEPOINTS
         .iter()
         .map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name)))

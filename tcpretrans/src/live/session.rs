@@ -4,7 +4,7 @@ use tcpretrans_ebpf::{Kind, Record};
 
 use super::{clock, losses::Losses};
 use crate::{
-    event::{End, Event, What, run::Account},
+    event::{Account, End, Event, What},
     flow::Correlator,
     kernel::programs::{AttachError, KindCounts, Programs},
     owner::Owners,

@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use crate::{
-    event::{Clock, Event, LostWhere, What, run::Lost},
+    event::{Clock, Event, Lost, LostWhere, What},
     filter::gate::Gate,
     sink::{
         JsonSink, LogFile, Sink, SinkError, Stream, TableSink, Totals,
@@ -77,7 +77,7 @@ impl Outputs {
             if !self.gate.passes(&event) {
                 continue;
             }
-            if event.what.is_flow_event() {
+            if event.what.role().counted {
                 match &mut self.left {
                     Some(0) => continue,
                     Some(left) => {

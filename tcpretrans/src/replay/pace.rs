@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use crate::event::{Event, What};
+use crate::event::Event;
 
 /// Nobody learns anything from a longer one.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -24,8 +24,7 @@ impl Pace {
 
     /// How long to wait before this is printed.
     fn before(&mut self, event: &Event) -> Duration {
-        let shown = event.what.is_flow_event() || matches!(event.what, What::InBackoff(_) | What::End(_));
-        if !shown {
+        if !event.what.role().paced {
             return Duration::ZERO;
         }
         // An end is told a little after its time, when others have been told.

@@ -3,7 +3,7 @@
 use tcpretrans_ebpf::{Kind, Record};
 
 use crate::{
-    event::{End, Event, Flow, LostWhere, RetransmitType, Start, What},
+    event::{End, Event, Flow, LostWhere, Start, What},
     flow::{Config, Correlator, Owner, correlator::DEFAULT_MAX_FLOWS},
     sink::Totals,
 };
@@ -69,11 +69,7 @@ impl Session {
         self.latest_ns = self.latest_ns.max(event.mono_ns);
         match &event.what {
             What::Retransmit(retransmit) => {
-                let kind = match retransmit.ty {
-                    RetransmitType::SynAck => Kind::SynAck,
-                    _ => Kind::Retransmit,
-                };
-                self.observe(kind, &retransmit.record, event.flow.as_deref(), events);
+                self.observe(retransmit.ty.tracepoint(), &retransmit.record, event.flow.as_deref(), events);
             }
             What::Observation(observation) => {
                 self.observe(observation.kind, &observation.record, event.flow.as_deref(), events);

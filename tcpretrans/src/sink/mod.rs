@@ -76,9 +76,6 @@ pub enum SinkError {
     /// The reader has gone, as `head` does.
     #[error("nobody reads the output any more")]
     Closed,
-    /// An event that is no JSON; none is.
-    #[error("cannot encode an event: {0}")]
-    Encode(#[from] serde_json::Error),
     /// It cannot be written now.
     #[error("cannot {doing} {place}: {source}; {hint}")]
     Outage {

@@ -33,8 +33,16 @@ impl Totals {
                         end.timeouts.retransmitted += 1;
                     }
                     // Otherwise the client has repeated its SYN.
-                    RetransmitType::SynAck if retransmit.rto_ms.is_some() => end.timeouts.synack += 1,
-                    _ => {}
+                    RetransmitType::SynAck => end.timeouts.synack += u64::from(retransmit.rto_ms.is_some()),
+                    // (A closed window's RTO is none to the kernel, either: `tcp_retransmit_timer` returns before it
+                    // counts.)
+                    RetransmitType::SlowStart
+                    | RetransmitType::Fast
+                    | RetransmitType::RackTimer
+                    | RetransmitType::Tlp
+                    | RetransmitType::ZeroWindow
+                    | RetransmitType::Pmtu
+                    | RetransmitType::Unknown => {}
                 }
             }
             What::Threshold(_) => end.thresholds += 1,
@@ -126,8 +134,8 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
         writeln!(text, "No retransmissions.")?;
     } else {
         writeln!(text, "{:<12} {:>9} {:>9} {:>9} {:>12}", "TYPE", "SENT", "FAILED", "SEGMENTS", "BYTES")?;
-        let mut all = crate::event::run::TypeTotal::default();
-        let mut line = |name: &str, total: &crate::event::run::TypeTotal| {
+        let mut all = crate::event::TypeTotal::default();
+        let mut line = |name: &str, total: &crate::event::TypeTotal| {
             writeln!(
                 text,
                 "{name:<12} {:>9} {:>9} {:>9} {:>12}",
@@ -169,9 +177,7 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
 mod tests {
     use super::*;
     use crate::event::{
-        Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
-        run::{Timeouts, TypeTotal},
-        samples as sample,
+        Cause, Lost, Retransmit, RetransmitType, SendError, Timeouts, TypeTotal, Unseen, samples as sample,
     };
 
     fn totals() -> Totals {

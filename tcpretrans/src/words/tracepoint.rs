@@ -18,6 +18,11 @@ pub fn name(kind: Kind) -> &'static str {
     }
 }
 
+/// The kind that [`name`] has made that text of.
+pub fn kind(text: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|&kind| name(kind) == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +33,13 @@ mod tests {
         for tracepoint in TRACEPOINTS {
             assert_eq!(name(tracepoint.kind), tracepoint.name);
         }
+    }
+
+    #[test]
+    fn there_and_back() {
+        for of in Kind::ALL {
+            assert_eq!(kind(name(of)), Some(of));
+        }
+        assert_eq!(kind("tcp_probe"), None);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         hanging_up::hung_up_after_us,
     },
     deadline::TimerView,
-    event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
+    event::{Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
     socket::jiffies::Kernel,
 };
 
@@ -108,7 +108,16 @@ impl Silences {
                     // The peer answered: what is sent now is what it lacks.
                     return self.silent.take().map(|silent| silent.recovered(event.mono_ns));
                 }
-                _ => {}
+                RetransmitType::Syn
+                | RetransmitType::SynAck
+                | RetransmitType::Rto
+                | RetransmitType::SlowStart
+                | RetransmitType::Fast
+                | RetransmitType::RackTimer
+                | RetransmitType::ZeroWindow
+                | RetransmitType::Pmtu
+                | RetransmitType::IcmpRevert
+                | RetransmitType::Unknown => {}
             },
             What::Recovered(recovered) => {
                 let silent = self.silent.take()?;
@@ -119,15 +128,19 @@ impl Silences {
             What::Closed(closed) => {
                 let silent = self.silent.take()?;
                 let after_us = event.mono_ns.saturating_sub(silent.began_ns) as i64 / 1000;
-                let end = match closed.cause {
-                    Cause::RetransmitTimeout | Cause::UserTimeout => {
-                        End::GivenUp { knob: closed.knob, after_us }
-                    }
-                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? },
+                let end = if closed.cause.is_data_timeout() {
+                    End::GivenUp { knob: closed.knob, after_us }
+                } else {
+                    End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? }
                 };
                 return Some(Silence { lead_us: silent.lead_us(), view: silent.view, end });
             }
-            _ => {}
+            What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => {}
         }
         None
     }
@@ -218,7 +231,10 @@ fn is_subject_to_retries2(retransmit: &Retransmit) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp};
+    use crate::{
+        advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp},
+        event::Cause,
+    };
 
     fn ends(events: &[Event]) -> Vec<End> {
         silences(events).into_iter().map(|silence| silence.end).collect()

@@ -90,7 +90,13 @@ impl Stalling {
                 let local = closed.hung_up.as_ref()?.side == HungUpSide::Local;
                 (closed.state != tcp_state::SYN_SENT).then_some(Stall::HungUp { local, after_us })
             }
-            _ => None,
+            What::Retransmit(_)
+            | What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => None,
         }
     }
 
@@ -134,7 +140,14 @@ fn first_wait_ns(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Option
         }
         // Where it is not the first RTO, the ones before are not in the recording.
         RetransmitType::Rto | RetransmitType::ZeroWindow => u64::from(sock.icsk_rto),
-        _ => return None,
+        RetransmitType::Syn
+        | RetransmitType::SynAck
+        | RetransmitType::SlowStart
+        | RetransmitType::Fast
+        | RetransmitType::RackTimer
+        | RetransmitType::Pmtu
+        | RetransmitType::IcmpRevert
+        | RetransmitType::Unknown => return None,
     };
     // The wheel fires it a tick later, of which half has passed already.
     Some(jiffies * kernel.tick_ns() + kernel.tick_ns() / 2)

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     deadline,
     deadline::TimerView,
-    event::{Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost},
+    event::{Event, Flow, FlowId, InBackoff, Lost, LostWhere, Observation, RecoveredBy, What},
     socket::jiffies::Kernel,
 };
 

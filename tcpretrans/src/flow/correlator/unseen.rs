@@ -81,7 +81,7 @@ mod tests {
         super::{ca_state, story::Story},
         *,
     };
-    use crate::event::{LostWhere, What, run::Lost};
+    use crate::event::{Lost, LostWhere, What};
 
     const SECOND_NS: u64 = 1_000_000_000;
 

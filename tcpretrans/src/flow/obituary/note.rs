@@ -69,8 +69,7 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
     if let Some(knob) = verdict.knob {
         let _ = write!(text, " ({})", knob_with_value(knob, record, hz));
     }
-    let kernel_gave_up = matches!(verdict.cause, Cause::ConnectTimeout) || is_give_up(verdict.cause);
-    if kernel_gave_up
+    if verdict.cause.is_give_up()
         && let Some(errno) = closed.error
         && errno != libc::ETIMEDOUT
     {
@@ -78,13 +77,6 @@ pub fn sentence(state: &FlowState, record: &Record, verdict: &Verdict, closed: &
     }
     situation::afterwards(closed, &mut text);
     text
-}
-
-fn is_give_up(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ZeroWindowTimeout | Cause::OrphanTimeout
-    )
 }
 
 /// The kernel's own timers.

@@ -9,11 +9,8 @@ use super::{
     pen::{Cell, Pen, Row, side_by_side},
 };
 use crate::{
-    event::{Cause, run::TypeTotal},
-    report::tally::{
-        Ending, Report,
-        counts::{Verdict, verdict},
-    },
+    event::{Cause, TypeTotal},
+    report::tally::{Ending, Report},
     sink::table::cells::duration,
     words::escape::cut,
 };
@@ -73,13 +70,13 @@ fn endings(report: &Report, columns: usize) -> Vec<Row> {
     let room = if report.endings.len() > MOST_ROWS { MOST_ROWS - 1 } else { MOST_ROWS };
     for ending in report.endings.iter().take(room) {
         let text = line(ending.cause.name(), who(ending), &short(ending.count));
-        let style = if verdict(ending.cause) == Verdict::Death { BAD } else { Style::new() };
+        let style = if ending.cause.is_death() { BAD } else { Style::new() };
         rows.push(vec![Cell::styled(style, text)]);
     }
     let rest = report.endings.get(room..).unwrap_or_default();
     if !rest.is_empty() {
         let count: u64 = rest.iter().map(|ending| ending.count).sum();
-        let deaths = rest.iter().any(|ending| verdict(ending.cause) == Verdict::Death);
+        let deaths = rest.iter().any(|ending| ending.cause.is_death());
         let style = if deaths { BAD } else { Style::new() };
         rows.push(vec![Cell::styled(style, line(&format!("{} others", rest.len()), "", &short(count)))]);
     }

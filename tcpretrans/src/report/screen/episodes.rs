@@ -13,7 +13,6 @@ use super::{
 use crate::{
     report::tally::{
         Report,
-        counts::{Verdict, verdict},
         episode::{Ended, Outcome},
         worst::Worst,
     },
@@ -64,7 +63,7 @@ fn padded(text: &str, columns: usize) -> String {
 }
 
 fn is_death(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Closed(cause, _) if verdict(cause) == Verdict::Death)
+    matches!(outcome, Outcome::Closed(cause, _) if cause.is_death())
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

@@ -50,7 +50,7 @@ fn date_if_other(at: DateTime, now: DateTime) -> String {
 
 /// The last column of a retransmission's line: the most telling form that fits into `room`.
 pub fn outlook(retransmit: &Retransmit, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {
-    let failed = retransmit.err.map(|err| format!("not sent: {}", errno::send_error_name(err)));
+    let failed = retransmit.err.map(|err| format!("not sent: {}", err.name()));
     let unusual = !layout.has(Column::State) && !is_usual_state(retransmit);
     let state = unusual.then(|| state(retransmit.state).into_owned());
     // A peer that answers is not dying: the countdown begins with the first timeout.

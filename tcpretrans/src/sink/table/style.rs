@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What};
+use crate::event::{Closed, Event, LostWhere, Retransmit, RetransmitType, What, cause::Manner};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,22 +72,11 @@ fn of_retransmit(retransmit: &Retransmit) -> Look {
 }
 
 fn of_closed(closed: &Closed) -> Look {
-    match closed.cause {
-        Cause::RetransmitTimeout
-        | Cause::UserTimeout
-        | Cause::ConnectTimeout
-        | Cause::KeepaliveTimeout
-        | Cause::ZeroWindowTimeout
-        | Cause::OrphanTimeout
-        | Cause::OutOfMemory => Look::Alarm,
-        Cause::ConnectRefused
-        | Cause::ConnectAbandoned
-        | Cause::ResetByPeer
-        | Cause::ResetByLocal
-        | Cause::AdminKill
-        | Cause::IcmpError => Look::Bad,
-        Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose => Look::Faint,
-        Cause::Unknown => Look::Plain,
+    match closed.cause.manner() {
+        Manner::Timeout(_) | Manner::Dropped => Look::Alarm,
+        Manner::CutOff => Look::Bad,
+        Manner::Orderly => Look::Faint,
+        Manner::Unknown => Look::Plain,
     }
 }
 
@@ -108,7 +97,7 @@ pub fn colour_wanted(is_terminal: bool, env: impl Fn(&str) -> Option<String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LostWhere, SendError, samples as sample};
+    use crate::event::{Cause, LostWhere, SendError, samples as sample};
 
     fn look(retransmit: Retransmit) -> Look {
         Look::of(&sample::event(sample::ipv4_flow(), sample::retransmit(retransmit)))
