@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     deadline,
-    event::{Event, FlowId, RetransmitType, What},
+    event::{Event, FlowId, What},
     form::Timestamp,
     socket::{Hz, Jiffies, SnapshotExt},
 };
@@ -124,7 +124,13 @@ impl Advisor {
             What::Lost(lost) => {
                 self.recording.records_lost = self.recording.records_lost.saturating_add(lost.records);
             }
-            _ => {}
+            What::Retransmit(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Recovered(_)
+            | What::Closed(_)
+            | What::Observation(_)
+            | What::End(_) => {}
         }
         let Some(flow) = event.flow.as_deref().filter(|_| is_plausible(event)) else { return };
         self.recording.events += 1;
@@ -190,14 +196,10 @@ impl Advisor {
 impl OpenFlow {
     /// Looks at the estimator, where the event shows it.
     fn learn(&mut self, event: &Event, hz: Hz) {
-        match &event.what {
-            What::Retransmit(retransmit)
-                if !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck) =>
-            {
-                self.past.learn(&retransmit.record.sock, hz);
-            }
-            What::Observation(observation) => self.past.learn(&observation.record.sock, hz),
-            _ => {}
+        let of_handshake =
+            matches!(&event.what, What::Retransmit(retransmit) if retransmit.ty.is_handshake());
+        if let Some(record) = event.what.record().filter(|_| !of_handshake) {
+            self.past.learn(&record.sock, hz);
         }
     }
 }
@@ -208,10 +210,7 @@ const PLAUSIBLE_HZ: std::ops::RangeInclusive<u32> = 10..=10_000;
 /// Can it have happened? Nothing follows from what a damaged recording makes up.
 fn is_plausible(event: &Event) -> bool {
     event.mono_ns < 1 << 60
-        && match &event.what {
-            What::Retransmit(retransmit) => deadline::is_plausible(&retransmit.record),
-            _ => true,
-        }
+        && !matches!(&event.what, What::Retransmit(retransmit) if !deadline::is_plausible(&retransmit.record))
 }
 
 /// HZ of a recording without its beginning: a timer's event has its RTO in jiffies and in ms.
@@ -236,7 +235,7 @@ mod tests {
             story::{closed, hung_up, of_record, recovered, rto, slow_start, tlp},
             text,
         },
-        event::{Cause, RecoveredBy, Start, samples as sample},
+        event::{Cause, RecoveredBy, RetransmitType, Start, samples as sample},
     };
 
     fn advisor() -> Advisor {

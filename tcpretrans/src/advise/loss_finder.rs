@@ -124,7 +124,11 @@ impl LossFinder {
                 let new = || Row { incomplete: true, ..Row::new(record, None) };
                 self.row.get_or_insert_with(new).disturbed = true;
             }
-            _ => {
+            RetransmitType::SlowStart
+            | RetransmitType::Fast
+            | RetransmitType::RackTimer
+            | RetransmitType::Pmtu
+            | RetransmitType::Unknown => {
                 // An ACK clocked it out: that is the answer, or a part of it.
                 if let Some(row) = &mut self.row {
                     row.answered.get_or_insert(record.time());

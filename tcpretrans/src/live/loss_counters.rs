@@ -3,7 +3,7 @@
 use tcpretrans_ebpf::Kind;
 
 use crate::{
-    event::{LostWhere, run::Lost},
+    event::{Lost, LostWhere},
     kernel::programs::{AttachError, KindCounts, Programs},
 };
 

@@ -13,7 +13,7 @@ use super::{
     clock, config::Config, loss_counters::LossCounters, reader::Reader, seed, signals::Signals, start,
 };
 use crate::{
-    event::{Clock, End, Event, What, run::Account},
+    event::{Account, Clock, End, Event, What},
     failure::Failure,
     flow,
     flow::correlator::DEFAULT_MAX_FLOWS,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    event::{Clock, Start, run::FeatureMap},
+    event::{Clock, FeatureMap, Start},
     kernel::features::{Features, Tracepoint},
     live::config::Config,
 };

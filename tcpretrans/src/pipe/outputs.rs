@@ -46,7 +46,7 @@ impl Outputs {
         if !self.gate.passes(event) {
             return;
         }
-        if event.what.is_flow_event()
+        if event.what.role().counted
             && let Some(left) = &mut self.left
         {
             if *left == 0 {

@@ -10,7 +10,7 @@ use super::{
     session::{Identity, Session},
 };
 use crate::{
-    event::{Clock, Event, What, run::Start},
+    event::{Clock, Event, Start, What},
     form::{DecodeError, Decoded, Decoder, Detail, Timestamp},
 };
 

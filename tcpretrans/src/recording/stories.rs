@@ -33,7 +33,7 @@ impl Logs {
 
 fn line(event: &Event) -> String {
     let mut line = Vec::new();
-    encode(event, &sample::CLOCK, &mut line).unwrap();
+    encode(event, &sample::CLOCK, &mut line);
     String::from_utf8(line).unwrap()
 }
 
@@ -281,7 +281,7 @@ fn the_clock_is_that_of_the_line() {
     let logs = Logs::new();
     let later = Clock { wall_minus_mono_ns: sample::CLOCK.wall_minus_mono_ns + 7_000_000_000 };
     let mut set = Vec::new();
-    encode(&sample::lost(1, LostWhere::Ring), &later, &mut set).unwrap();
+    encode(&sample::lost(1, LostWhere::Ring), &later, &mut set);
     let log = logs.write("log", [start(1, 1).into_bytes(), set].concat());
     let clocks: Vec<Clock> = Reader::open(&[log], Detail::WithoutKernel)
         .unwrap()

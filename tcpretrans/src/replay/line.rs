@@ -1,9 +1,7 @@
 //! What a line of a recording tells a trace. Pure.
 
-use tcpretrans_ebpf::Kind;
-
 use crate::{
-    event::{Event, Flow, LostWhere, RetransmitType, Start, What},
+    event::{Event, Flow, LostWhere, Start, What},
     flow::{Config, Owner, correlator::DEFAULT_MAX_FLOWS},
     pipe::{Trace, args::DEFAULT_WARN_AT_PERCENT},
 };
@@ -55,11 +53,7 @@ impl Changes {
 pub fn observe(trace: &mut Trace, event: Event) {
     match &event.what {
         What::Retransmit(retransmit) => {
-            let kind = match retransmit.ty {
-                RetransmitType::SynAck => Kind::SynAck,
-                _ => Kind::Retransmit,
-            };
-            trace.observe(kind, &retransmit.record, &owner(event.flow.as_deref()));
+            trace.observe(retransmit.ty.tracepoint(), &retransmit.record, &owner(event.flow.as_deref()));
         }
         What::Observation(observation) => {
             trace.observe(observation.kind, &observation.record, &owner(event.flow.as_deref()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{Event, What};
+use crate::event::Event;
 
 /// Nobody learns anything from a longer one.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -24,12 +24,7 @@ impl Pace {
 
     /// How long to wait before this is printed. To be asked once for each event.
     pub fn before(&mut self, event: &Event) -> Duration {
-        let is_shown = match event.what {
-            What::InBackoff(_) | What::Retransmit(_) | What::Threshold(_) | What::Recovered(_) => true,
-            What::Closed(_) | What::End(_) => true,
-            What::Start(_) | What::Observation(_) | What::Lost(_) => false,
-        };
-        if !is_shown {
+        if !event.what.role().paced {
             return Duration::ZERO;
         }
         // The end of a connection is reported a little after its time, when later events have been.

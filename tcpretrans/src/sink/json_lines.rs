@@ -25,7 +25,7 @@ impl<T: Target> JsonSink<T> {
 impl<T: Target> Sink for JsonSink<T> {
     fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError> {
         self.line.clear();
-        encode(event, clock, &mut self.line)?;
+        encode(event, clock, &mut self.line);
         if reports_lost_output(event) { self.out.push_aside(&self.line) } else { self.out.push(&self.line) }
     }
 

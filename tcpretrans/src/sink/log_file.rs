@@ -84,9 +84,9 @@ impl LogFile {
         })
     }
 
-    fn encode(&mut self, event: &Event) -> Result<(), SinkError> {
+    fn encode(&mut self, event: &Event) {
         self.line.clear();
-        Ok(encode(event, &self.clock, &mut self.line)?)
+        encode(event, &self.clock, &mut self.line);
     }
 
     /// A new file, or a new run in an old one: it begins with `start`.
@@ -98,7 +98,7 @@ impl LogFile {
             self.parts += 1;
             start.part = Some(self.parts);
         }
-        self.encode(&start)?;
+        self.encode(&start);
         self.start = Some(start);
         self.head = BytesMut::from(self.line.as_slice());
         Ok(())
@@ -217,7 +217,7 @@ impl LogFile {
             return Ok(());
         }
         let lost = Lost::counted(mem::take(&mut self.unreported), LostWhere::Output);
-        self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) })?;
+        self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) });
         self.waiting.extend_from_slice(&self.line);
         Ok(())
     }
@@ -264,7 +264,7 @@ impl Sink for LogFile {
         if reports_lost_output(event) {
             return Ok(());
         }
-        self.encode(event)?;
+        self.encode(event);
         if self.waiting.len() + self.line.len() > TOO_MUCH {
             self.lose(1);
             return Ok(());

@@ -76,9 +76,6 @@ pub enum SinkError {
     /// Standard output was closed before anything was written to it.
     #[error("cannot write to standard output")]
     Stdout(#[source] io::Error),
-    /// An event that is no JSON; none is.
-    #[error("cannot encode an event: {0}")]
-    Encode(#[from] serde_json::Error),
     /// It cannot be written now.
     #[error("cannot {doing} {place}: {source}; {hint}")]
     Outage {

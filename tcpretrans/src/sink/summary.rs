@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    event::{End, Event, LostWhere, RetransmitType, What, run::TypeTotal},
+    event::{End, Event, LostWhere, RetransmitType, TypeTotal, What},
     page::{ALARM, Column, HEADING, PLAIN, Page, Pen, Table, Text},
     words::time::millis,
 };
@@ -37,8 +37,16 @@ impl Totals {
                         end.timeouts.retransmitted += 1;
                     }
                     // Otherwise the client has repeated its SYN.
-                    RetransmitType::SynAck if retransmit.rto_ms.is_some() => end.timeouts.synack += 1,
-                    _ => {}
+                    RetransmitType::SynAck => end.timeouts.synack += u64::from(retransmit.rto_ms.is_some()),
+                    // (A closed window's RTO is none to the kernel, either: `tcp_retransmit_timer` returns before it
+                    // counts.)
+                    RetransmitType::SlowStart
+                    | RetransmitType::Fast
+                    | RetransmitType::RackTimer
+                    | RetransmitType::Tlp
+                    | RetransmitType::ZeroWindow
+                    | RetransmitType::Pmtu
+                    | RetransmitType::Unknown => {}
                 }
             }
             What::Threshold(_) => end.thresholds += 1,
@@ -177,8 +185,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{
-            Cause, Closed, Lost, Retransmit, RetransmitType, SendError, Unseen,
-            run::{Timeouts, TypeTotal},
+            Cause, Closed, Lost, Retransmit, RetransmitType, SendError, Timeouts, TypeTotal, Unseen,
             samples as sample,
         },
         page::proof,

@@ -7,7 +7,7 @@ use crate::{
         timeouts::requests::round_trip,
     },
     deadline::TimerView,
-    event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
+    event::{Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
     socket::{Hz, Micros, Millis, Nanos, RecordExt, SeqNum, SnapshotExt, TcpState},
 };
 
@@ -105,7 +105,16 @@ impl Silences {
                     // The peer answered: what is sent now is what it lacks.
                     return self.silent.take().map(|silent| silent.recovered(now));
                 }
-                _ => {}
+                RetransmitType::Syn
+                | RetransmitType::SynAck
+                | RetransmitType::Rto
+                | RetransmitType::SlowStart
+                | RetransmitType::Fast
+                | RetransmitType::RackTimer
+                | RetransmitType::ZeroWindow
+                | RetransmitType::Pmtu
+                | RetransmitType::IcmpRevert
+                | RetransmitType::Unknown => {}
             },
             What::Recovered(recovered) => {
                 let silent = self.silent.take()?;
@@ -116,15 +125,19 @@ impl Silences {
             What::Closed(closed) => {
                 let silent = self.silent.take()?;
                 let after = (now - silent.began).cut_to_micros();
-                let end = match closed.cause {
-                    Cause::RetransmitTimeout | Cause::UserTimeout => {
-                        End::GivenUp { knob: closed.knob, after }
-                    }
-                    _ => End::HungUp { after: hung_up_after(closed, silent.first_wait())? },
+                let end = if closed.cause.is_data_timeout() {
+                    End::GivenUp { knob: closed.knob, after }
+                } else {
+                    End::HungUp { after: hung_up_after(closed, silent.first_wait())? }
                 };
                 return Some(Silence { lead: silent.lead(), view: silent.view, end });
             }
-            _ => {}
+            What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => {}
         }
         None
     }
@@ -217,6 +230,7 @@ mod tests {
     use super::*;
     use crate::{
         advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp},
+        event::Cause,
         socket::SOCK_DEAD,
     };
 

@@ -6,7 +6,7 @@ use tcpretrans_ebpf::{Kind, Record};
 use super::{Cut, cuts, harmless_ms};
 use crate::{
     advise::distribution::{Distribution, FEW_FOR_MEDIAN},
-    event::{Cause, Event, RetransmitType, What},
+    event::{Event, RetransmitType, What, cause::ConnectEnd},
     socket::{Micros, Nanos, RecordExt, TcpState},
 };
 
@@ -67,17 +67,18 @@ impl Connecting {
             What::Closed(closed) => {
                 let connecting = state.take()?;
                 let after = after(connecting.began);
-                return Some(match closed.cause {
-                    Cause::ConnectTimeout | Cause::UserTimeout | Cause::RetransmitTimeout => {
-                        Connect::TimedOut { after }
-                    }
-                    Cause::ConnectAbandoned | Cause::ClosedByLocal | Cause::ResetByLocal => {
-                        Connect::Abandoned { after }
-                    }
-                    _ => Connect::Refused,
+                return Some(match closed.cause.connect_end() {
+                    ConnectEnd::TimedOut => Connect::TimedOut { after },
+                    ConnectEnd::Abandoned => Connect::Abandoned { after },
+                    ConnectEnd::Failed => Connect::Refused,
                 });
             }
-            _ => false,
+            What::Retransmit(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Start(_)
+            | What::Lost(_)
+            | What::End(_) => false,
         };
         let connecting = if established { state.take() } else { None }?;
         Some(Connect::Succeeded {
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         advise::story::{closed, recovered, syn},
-        event::RecoveredBy,
+        event::{Cause, RecoveredBy},
     };
 
     fn ends(events: &[Event]) -> Vec<Connect> {

@@ -84,7 +84,13 @@ impl Stalling {
                 let local = closed.hung_up.as_ref()?.side == HungUpSide::Local;
                 (TcpState::from(closed.state) != TcpState::SynSent).then_some(Stall::HungUp { local, after })
             }
-            _ => None,
+            What::Retransmit(_)
+            | What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => None,
         }
     }
 
@@ -128,7 +134,14 @@ fn first_wait(retransmit: &Retransmit, past: &Past, hz: Hz) -> Option<Nanos> {
         }
         // Where it is not the first RTO, the ones before are not in the recording.
         RetransmitType::Rto | RetransmitType::ZeroWindow => sock.rto(),
-        _ => return None,
+        RetransmitType::Syn
+        | RetransmitType::SynAck
+        | RetransmitType::SlowStart
+        | RetransmitType::Fast
+        | RetransmitType::RackTimer
+        | RetransmitType::Pmtu
+        | RetransmitType::IcmpRevert
+        | RetransmitType::Unknown => return None,
     };
     // The wheel fires it a tick later, of which half has passed already.
     Some(hz.jiffies_to_nanos(wait) + hz.tick() / 2)

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     deadline::TimerView,
-    event::{Deadline, Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost},
+    event::{Deadline, Event, Flow, FlowId, InBackoff, Lost, LostWhere, Observation, RecoveredBy, What},
     socket::{CaState, Hz, Nanos, RecordExt, SnapshotExt, TcpState},
 };
 

@@ -80,7 +80,7 @@ mod tests {
 
     use super::{super::story::Story, *};
     use crate::{
-        event::{LostWhere, What, run::Lost},
+        event::{Lost, LostWhere, What},
         socket::CaState,
     };
 

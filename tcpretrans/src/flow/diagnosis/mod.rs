@@ -70,7 +70,21 @@ fn hung_up(state: &FlowState, record: &Record, cause: Cause, hz: Hz) -> Option<H
         Cause::ConnectAbandoned => return Some(hang_up::of_connect(state, record, hz)),
         Cause::ResetByLocal => HungUpSide::Local,
         Cause::ResetByPeer => HungUpSide::Peer,
-        _ => return None,
+        // A FIN was seen when it went; the others are nobody's who could have waited.
+        Cause::ClosedByLocal
+        | Cause::ClosedByPeer
+        | Cause::SimultaneousClose
+        | Cause::RetransmitTimeout
+        | Cause::UserTimeout
+        | Cause::ConnectTimeout
+        | Cause::ConnectRefused
+        | Cause::KeepaliveTimeout
+        | Cause::ZeroWindowTimeout
+        | Cause::OrphanTimeout
+        | Cause::AdminKill
+        | Cause::IcmpError
+        | Cause::OutOfMemory
+        | Cause::Unknown => return None,
     };
     match hang_up::meaning(state, record, side, hz) {
         Meaning::HungUp(hung_up) | Meaning::Early(hung_up) => Some(hung_up),

@@ -76,8 +76,7 @@ pub(super) fn sentence(
     if let Some(knob) = conclusion.knob {
         let _ = write!(text, " ({})", knob_with_value(knob, record, hz));
     }
-    let kernel_gave_up = matches!(conclusion.cause, Cause::ConnectTimeout) || is_give_up(conclusion.cause);
-    if kernel_gave_up
+    if conclusion.cause.is_give_up()
         && let Some(errno) = closed.error
         && errno != libc::ETIMEDOUT
     {
@@ -85,13 +84,6 @@ pub(super) fn sentence(
     }
     situation::afterwards(closed, &mut text);
     text
-}
-
-fn is_give_up(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ZeroWindowTimeout | Cause::OrphanTimeout
-    )
 }
 
 /// The kernel's own timers.

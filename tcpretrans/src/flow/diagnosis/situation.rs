@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::process;
 use crate::{
-    event::{Cause, Closed, HungUp, HungUpSide},
+    event::{Closed, HungUp, HungUpSide},
     flow::state::FlowState,
     words::{figures::count, signal, time::millis},
 };
@@ -28,10 +28,6 @@ pub(super) fn unacked(closed: &Closed) -> String {
         0 => String::new(),
         bytes => format!(" with {} unacknowledged", count(bytes.into(), "byte")),
     }
-}
-
-fn closed_in_good_order(cause: Cause) -> bool {
-    matches!(cause, Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose)
 }
 
 fn in_trouble(hung_up: &HungUp) -> String {
@@ -78,7 +74,7 @@ pub(super) fn of_abandoned_connect(state: &FlowState, closed: &Closed) -> String
 /// What became of the data that was under way.
 pub(super) fn afterwards(closed: &Closed, text: &mut String) {
     let Some(hung_up) = &closed.hung_up else { return };
-    if closed_in_good_order(closed.cause) && hung_up.side == HungUpSide::Local && closed.unacked_bytes == 0 {
+    if closed.cause.is_orderly() && hung_up.side == HungUpSide::Local && closed.unacked_bytes == 0 {
         text.push_str("; all of it was acknowledged in the end");
     }
 }

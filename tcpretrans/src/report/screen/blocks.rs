@@ -5,12 +5,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::bars::{self, Bin};
 use crate::{
-    event::{Cause, run::TypeTotal},
+    event::{Cause, TypeTotal},
     page::{ALARM, Block, Column, HEADING, Keep, NOTICE, PLAIN, Pen, Table, Text, side_by_side},
-    report::tally::{
-        Ending, Report,
-        counts::{Verdict, verdict},
-    },
+    report::tally::{Ending, Report},
     words::{
         figures::{count, short, thousands},
         time::{micros, millis},
@@ -70,7 +67,7 @@ fn endings(report: &Report) -> Table {
     let mut line = |style: Style, cells: [&str; 3]| table.row(cells.map(|cell| Text::styled(style, cell)));
     let look = |is_death: bool| if is_death { ALARM } else { PLAIN };
     line(HEADING, ["ENDED AS", "BY", "FLOWS"]);
-    let is_death = |ending: &Ending| verdict(ending.cause) == Verdict::Death;
+    let is_death = |ending: &Ending| ending.cause.is_death();
     let room = rows_for(report.endings.len());
     for ending in report.endings.iter().take(room) {
         line(look(is_death(ending)), [ending.cause.name(), who(ending), &short(ending.count)]);

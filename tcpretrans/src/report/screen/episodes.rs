@@ -9,7 +9,6 @@ use crate::{
     page::{ALARM, Keep, PLAIN, Pen, Text, cut},
     report::tally::{
         Report,
-        counts::{Verdict, verdict},
         episode::{Ended, Ladder, Outcome},
         worst::Worst,
     },
@@ -69,7 +68,7 @@ fn ends(episode: &Ended, room: usize) -> String {
 }
 
 fn is_death(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Closed(cause, _) if verdict(cause) == Verdict::Death)
+    matches!(outcome, Outcome::Closed(cause, _) if cause.is_death())
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

@@ -222,6 +222,16 @@ fn what_is_not_for_people_is_not_shown() {
 
 proptest! {
     #[test]
+    fn no_event_there_is_makes_a_line_that_is_wider_or_unsafe(event in sample::any_event(), width in 0_usize..300) {
+        let lines = row(&event, &at(width), &sample::CLOCK);
+        prop_assert_eq!(lines.is_some(), event.what.role().printed);
+        for line in lines.iter().flat_map(|lines| lines.split('\n')) {
+            prop_assert!(line.width() <= width, "{} columns: {}", width, line);
+            prop_assert!(!line.contains(char::is_control));
+        }
+    }
+
+    #[test]
     fn no_line_is_wider_than_the_terminal_or_unsafe(
         width in 0_usize..300,
         comm: String,

@@ -96,7 +96,7 @@ impl Scene<'_> {
 
 /// The last column of a retransmission's line.
 pub fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
-    let failed = retransmit.err.map(|err| format!("not sent: {}", errno::send_error_name(err)));
+    let failed = retransmit.err.map(|err| format!("not sent: {}", err.name()));
     let unusual = !scene.layout.has(Column::State) && !is_usual_state(retransmit);
     let state = unusual.then(|| state(retransmit.state).into_owned());
     // A peer that answers is not dying: the countdown begins with the first timeout.
@@ -234,10 +234,11 @@ fn of_unseen(lost: Lost) -> String {
 }
 
 fn of_end(end: &End) -> String {
-    let sent: u64 = end.retransmits.values().map(|total| total.sent).sum();
-    let failed: u64 = end.retransmits.values().map(|total| total.failed).sum();
-    let closed: u64 = end.closed.values().sum();
-    let lost: u64 = end.lost.values().sum();
+    // A damaged recording may have any counts.
+    let sent = end.retransmits.values().fold(0_u64, |sum, total| sum.saturating_add(total.sent));
+    let failed = end.retransmits.values().fold(0_u64, |sum, total| sum.saturating_add(total.failed));
+    let closed = end.closed.values().fold(0_u64, |sum, &count| sum.saturating_add(count));
+    let lost = end.lost.values().fold(0_u64, |sum, &count| sum.saturating_add(count));
     let mut text = format!(
         "{} in {}, {} recovered, {closed} closed",
         count(sent, "retransmission"),

@@ -3,7 +3,7 @@
 use anstyle::Style;
 
 use crate::{
-    event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What},
+    event::{Closed, Event, LostWhere, Retransmit, RetransmitType, What, cause::Manner},
     page,
 };
 
@@ -75,29 +75,18 @@ fn of_retransmit(retransmit: &Retransmit) -> Look {
 }
 
 fn of_closed(closed: &Closed) -> Look {
-    match closed.cause {
-        Cause::RetransmitTimeout
-        | Cause::UserTimeout
-        | Cause::ConnectTimeout
-        | Cause::KeepaliveTimeout
-        | Cause::ZeroWindowTimeout
-        | Cause::OrphanTimeout
-        | Cause::OutOfMemory => Look::Alarm,
-        Cause::ConnectRefused
-        | Cause::ConnectAbandoned
-        | Cause::ResetByPeer
-        | Cause::ResetByLocal
-        | Cause::AdminKill
-        | Cause::IcmpError => Look::Bad,
-        Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose => Look::Faint,
-        Cause::Unknown => Look::Plain,
+    match closed.cause.manner() {
+        Manner::Timeout(_) | Manner::Dropped => Look::Alarm,
+        Manner::CutOff => Look::Bad,
+        Manner::Orderly => Look::Faint,
+        Manner::Unknown => Look::Plain,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LostWhere, SendError, samples as sample};
+    use crate::event::{Cause, LostWhere, SendError, samples as sample};
 
     fn look(retransmit: Retransmit) -> Look {
         Look::of(&sample::event(sample::ipv4_flow(), sample::retransmit(retransmit)))
