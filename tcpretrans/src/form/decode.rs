@@ -1,4 +1,13 @@
 //! A line becomes the event again that it was made of.
+//!
+//! There are two ways of reading, of which only one is needed: any JSON, by serde. The other one knows how
+//! [`super::encode`] lays a line out. It cuts the line at its seams ([`super::cut`]), knows a flow again by its text
+//! ([`super::flows`]), reads `kernel`, two thirds of a line, straight into the record, and skips it unread where nobody
+//! asks for it. The fields of the event are read by the same code in both. What the fast way refuses, for whatever
+//! reason, goes the other way, so it can be wrong only in accepting, and the tests hold the two against each other on
+//! any damage. It stays because it is worth it: for a recording of 4 MB it takes 38 million instructions instead of 143
+//! without `kernel` (`report`), and 83 instead of 220 with it (`replay`, `advise`). `cargo bench --bench recording`
+//! measures both.
 
 use std::{borrow::Cow, str};
 

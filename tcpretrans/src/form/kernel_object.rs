@@ -144,6 +144,16 @@ static NUMBERS: LazyLock<Vec<Number>> = LazyLock::new(|| {
     numbers
 });
 
+/// The number of that name. What differs from the baseline is written in the order of the record: mostly it is one of
+/// the next few that are `expected`.
+fn number(name: &str, expected: &mut usize) -> Option<&'static Number> {
+    let (before, after) = NUMBERS.split_at(*expected);
+    let at = after.iter().chain(before).position(|number| number.name == name)?;
+    let at = (*expected + at) % NUMBERS.len();
+    *expected = (at + 1) % NUMBERS.len();
+    NUMBERS.get(at)
+}
+
 /// Appends the object that makes `record` of `base` (see [`baseline`]).
 ///
 /// By hand, because it is two thirds of a line and the names need no escaping: serde_json looks at each of
@@ -214,13 +224,8 @@ pub(super) fn apply_text(object: &str, record: &mut Record) -> Option<()> {
                 // -0 is a floating-point number to serde_json, and no field is one.
                 return None;
             }
-            // What differs from the baseline is written in the order of the record: mostly one of the next few.
-            let (before, after) = NUMBERS.split_at(expected);
-            let at = after.iter().chain(before).position(|number| number.name == name)?;
-            let at = (expected + at) % NUMBERS.len();
-            expected = (at + 1) % NUMBERS.len();
             let value = if negative { -i128::from(value) } else { i128::from(value) };
-            if !NUMBERS[at].store(record, value) {
+            if !number(name, &mut expected)?.store(record, value) {
                 return None;
             }
         }
@@ -240,7 +245,7 @@ pub(super) fn apply_text(object: &str, record: &mut Record) -> Option<()> {
 pub(super) fn apply(object: &str, record: &mut Record) -> Result<(), DecodeError> {
     let mut bad = None;
     let mut fields = serde_json::Deserializer::from_str(object);
-    match (Fields { record, bad: &mut bad }).deserialize(&mut fields) {
+    match (Fields { record, expected: 0, bad: &mut bad }).deserialize(&mut fields) {
         Ok(()) => Ok(fields.end()?),
         Err(error) => Err(bad.map_or(DecodeError::Json(error), DecodeError::Kernel)),
     }
@@ -248,21 +253,24 @@ pub(super) fn apply(object: &str, record: &mut Record) -> Result<(), DecodeError
 
 struct Fields<'a> {
     record: &'a mut Record,
+    /// As in [`number`].
+    expected: usize,
     /// The field whose value cannot be.
     bad: &'a mut Option<String>,
 }
 
 impl Fields<'_> {
     fn set(&mut self, name: &str, value: &Value<'_>) -> Option<()> {
+        if let Some(number) = number(name, &mut self.expected) {
+            let Value::Number(value) = value else { return None };
+            return number.store(self.record, *value).then_some(());
+        }
         if let Some(array) = ARRAYS.iter().find(|array| array.name == name) {
             *(array.place)(self.record) = match value {
                 Value::Number(_) => None,
                 Value::Bytes(bytes) => bytes.as_slice().try_into().ok(),
                 Value::Text(text) => (array.bytes)(text),
             }?;
-        } else if let Some(number) = NUMBERS.iter().find(|number| number.name == name) {
-            let Value::Number(value) = value else { return None };
-            return number.store(self.record, *value).then_some(());
         }
         Some(())
     }

@@ -76,9 +76,23 @@ proptest! {
     }
 }
 
+/// Fields that came later are written, and null or empty; all others are as they were.
+fn only_more(old: &serde_json::Value, new: &serde_json::Value) {
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return assert_eq!(old, new) };
+    for (name, value) in new {
+        match old.get(name) {
+            Some(before) => only_more(before, value),
+            None => {
+                assert!(value.is_null() || value.as_array().is_some_and(Vec::is_empty), "{name}: {value}")
+            }
+        }
+    }
+    assert!(old.keys().all(|name| new.contains_key(name)), "of {old:?} something is gone: {new:?}");
+}
+
 /// Recordings of schema 1 as they were first written.
 #[test]
-fn recordings_of_0_1_0_are_read_and_written_byte_by_byte() {
+fn recordings_of_0_1_0_are_read_and_written_as_they_were() {
     let mut kinds = BTreeSet::new();
     for name in ["night", "lost"] {
         let path = format!("{}/tests/recordings/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
@@ -88,13 +102,25 @@ fn recordings_of_0_1_0_are_read_and_written_byte_by_byte() {
             let fast = decoder.as_we_write_it(line).unwrap_or_else(|| panic!("not read fast: {line}"));
             let any = decoder.as_any_json(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             assert_eq!(fast, any);
-            assert_eq!(line_of(&fast.event, &fast.clock).trim_end(), line);
+            let again = line_of(&fast.event, &fast.clock);
+            if again.trim_end() != line {
+                only_more(&serde_json::from_str(line).unwrap(), &serde_json::from_str(&again).unwrap());
+            }
             kinds.insert(fast.event.what.name());
         }
     }
-    let newer: BTreeSet<&str> = [].into();
-    let all = What::definitions().iter().map(|(name, ..)| *name).collect::<BTreeSet<_>>();
-    assert_eq!(kinds, &all - &newer, "which events were there then");
+    let events = [
+        "start",
+        "retransmit",
+        "in_backoff",
+        "threshold",
+        "recovered",
+        "closed",
+        "observation",
+        "lost",
+        "end",
+    ];
+    assert_eq!(kinds, events.into(), "these were there then");
 }
 
 /// What was added to schema 1 is missing in the first recordings.
