@@ -3,7 +3,7 @@
 pub mod correlator;
 
 mod classify;
-mod diagnosis;
+mod obituary;
 mod episode;
 mod identity;
 mod retransmission;

@@ -5,7 +5,7 @@ use tcpretrans_ebpf::{Kind, Record};
 use crate::{
     event::HungUpSide,
     flow::{
-        diagnosis::hang_up::{self, Meaning},
+        obituary::hang_up::{self, Meaning},
         state::{ClosedEarly, Closer, FlowState, Side},
     },
     socket::{Hz, RecordExt, SnapshotExt, TcpState},

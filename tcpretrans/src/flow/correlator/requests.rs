@@ -6,7 +6,7 @@ use super::Correlator;
 use crate::{
     event::{Closed, Event, FlowId, RecoveredBy, What},
     flow::{
-        diagnosis::request_end,
+        obituary::request_end,
         identity::{self, Ends},
     },
     socket::{Nanos, RecordExt},
