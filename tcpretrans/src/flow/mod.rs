@@ -3,9 +3,9 @@
 pub mod correlator;
 
 mod classify;
-mod obituary;
 mod episode;
 mod identity;
+mod obituary;
 mod retransmission;
 mod rto;
 mod state;

@@ -9,8 +9,8 @@ use super::{
 use crate::{
     event::{Event, FlowId, RecoveredBy, What},
     flow::{
-        obituary::{self, expiry, process},
         identity::Owner,
+        obituary::{self, expiry, process},
         state::{Closing, ResetSent},
     },
     socket::{Nanos, RecordExt, SnapshotExt, TcpState},
