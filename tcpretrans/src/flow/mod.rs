@@ -4,12 +4,12 @@ pub mod correlator;
 
 mod classify;
 mod episode;
+mod flow_table;
 mod identity;
 mod obituary;
 mod retransmission;
 mod rto;
 mod state;
-mod table;
 mod thresholds;
 mod unseen;
 

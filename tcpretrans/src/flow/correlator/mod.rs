@@ -4,7 +4,7 @@ mod endings;
 mod fins;
 mod requests;
 mod schedule;
-mod unseen;
+mod unseen_gaps;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -12,10 +12,10 @@ use schedule::Schedule;
 use tcpretrans_ebpf::{Attempt, Kind, Record};
 
 use super::{
+    flow_table::FlowTable,
     identity::{self, Owner},
     retransmission,
     state::FlowState,
-    table::FlowTable,
     thresholds,
     unseen::Watch,
 };
