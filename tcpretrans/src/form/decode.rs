@@ -6,7 +6,7 @@
 //! asks for it. The fields of the event are read by the same code in both. What the fast way refuses, for whatever
 //! reason, goes the other way, so it can be wrong only in accepting, and the tests hold the two against each other on
 //! any damage. It stays because it is worth it: for a recording of 4 MB it takes 38 million instructions instead of 143
-//! without `kernel` (`report`), and 83 instead of 220 with it (`replay`, `advise`). `cargo bench --bench recording`
+//! without `kernel` (`report`), and 85 instead of 217 with it (`replay`, `advise`). `cargo bench --bench recording`
 //! measures both.
 
 use std::{borrow::Cow, str};
