@@ -58,7 +58,7 @@ mod write_timeout;
 pub use budget::model_timeout;
 pub use from_record::is_plausible;
 pub use request::{Queue, RequestView, WaitCap, request_wait};
-use tcpretrans_ebpf::Record;
+use tcpretrans_ebpf::{Attempt, Record};
 pub use view::{Estimate, Sysctls, Thin, Timer, TimerView};
 
 use crate::{
@@ -68,8 +68,8 @@ use crate::{
 
 /// The deadline at a retransmission of that type; `None` where none can be computed.
 pub fn of_record(ty: RetransmitType, record: &Record, hz: Hz) -> Option<Deadline> {
-    match ty {
-        RetransmitType::SynAck => Some(RequestView::from_record(record, hz, None)?.forecast()),
-        _ => TimerView::from_record(ty, record, hz)?.forecast(),
+    match ty.attempt() {
+        Attempt::SynAck => Some(RequestView::from_record(record, hz, None)?.forecast()),
+        Attempt::Segment => TimerView::from_record(ty, record, hz)?.forecast(),
     }
 }

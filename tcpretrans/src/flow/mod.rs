@@ -29,13 +29,13 @@
 mod correlator;
 
 mod classify;
-mod diagnosis;
 mod episode;
+mod flow_table;
 mod identity;
+mod obituary;
 mod retransmission;
 mod rto;
 mod state;
-mod table;
 mod thresholds;
 mod unseen;
 

@@ -52,7 +52,7 @@ impl Changes {
 pub fn observe(trace: &mut Trace, event: Event) {
     match &event.what {
         What::Retransmit(retransmit) => {
-            trace.observe(retransmit.ty.tracepoint(), &retransmit.record, &owner(event.flow.as_deref()));
+            trace.observe(retransmit.ty.attempt().kind(), &retransmit.record, &owner(event.flow.as_deref()));
         }
         What::Observation(observation) => {
             trace.observe(observation.kind, &observation.record, &owner(event.flow.as_deref()));

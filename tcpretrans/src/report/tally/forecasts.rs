@@ -1,11 +1,11 @@
 //! Forecasts of death against what came.
 
-use super::{episode::Forecast, spread::Spread};
+use super::{episode::FirstForecast, spread::Spread};
 use crate::event::Closed;
 
 /// How far off forecasts were.
 #[derive(Debug, Clone, Default)]
-pub struct Error {
+pub struct Deviation {
     /// Without the sign, us.
     pub off_us: Spread,
     /// The death that came soonest before its forecast (negative) or least after it, us.
@@ -14,7 +14,7 @@ pub struct Error {
     pub latest_us: i64,
 }
 
-impl Error {
+impl Deviation {
     fn record(&mut self, actual_ns: u64, expected_ns: u64) {
         let off_us = (i128::from(actual_ns) - i128::from(expected_ns)) / 1000;
         let off_us = i64::try_from(off_us).unwrap_or(if off_us < 0 { i64::MIN } else { i64::MAX });
@@ -33,18 +33,18 @@ pub struct Forecasts {
     /// Deaths of which there was none.
     pub not_foretold: u64,
     /// The forecast made at the first timeout of the last episode, against the death.
-    pub first: Error,
+    pub first: Deviation,
     /// Of those, how many deaths came within the window that it gave.
     pub within_window: u64,
     /// How long before the death it was made, ms.
     pub lead_ms: Spread,
     /// The last forecast before the death.
-    pub last: Error,
+    pub last: Deviation,
 }
 
 impl Forecasts {
     /// A connection ended; `first` is what was foretold at the first timeout of the episode that it ended in.
-    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<Forecast>) {
+    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<FirstForecast>) {
         if !closed.cause.is_kernel_timeout() {
             return;
         }
@@ -68,10 +68,10 @@ mod tests {
     use super::*;
     use crate::event::{Cause, Knob, samples as sample, samples::NOW_NS};
 
-    fn forecast(knob: Knob) -> Forecast {
+    fn forecast(knob: Knob) -> FirstForecast {
         let made_ns = NOW_NS - 10_000_000_000;
         let [earliest_ns, expected_ns, latest_ns] = [NOW_NS - 5_000_000, NOW_NS - 4_000_000, NOW_NS];
-        Forecast { knob, made_ns, earliest_ns, expected_ns, latest_ns }
+        FirstForecast { knob, made_ns, earliest_ns, expected_ns, latest_ns }
     }
 
     #[test]
