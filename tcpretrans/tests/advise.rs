@@ -15,7 +15,7 @@ use tcpretrans::{
     advise::estimator::{Estimator, Past},
     event::{RetransmitType, What},
     recording::{Detail, Reader},
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
 const RECORDING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/advise/recording.jsonl");
@@ -121,19 +121,19 @@ fn colour_only_where_it_is_wanted() {
 #[test]
 fn the_estimator_agrees_with_the_kernel_to_a_jiffy() {
     let reader = Reader::open(&[RECORDING.into()], Detail::Whole).expect("a recording");
-    let (mut kernel, mut checked) = (None, 0);
+    let (mut hz, mut checked) = (None, 0);
     for recorded in reader {
         match recorded.expect("readable").event.what {
-            What::Start(start) => kernel = Some(Kernel::new(start.hz)),
+            What::Start(start) => hz = Some(Hz::new(start.hz)),
             What::Retransmit(it) if it.ty == RetransmitType::Rto && it.backoff == 0 => {
-                let (kernel, sock) = (kernel.expect("start comes first"), &it.record.sock);
+                let (hz, sock) = (hz.expect("start comes first"), &it.record.sock);
                 let mut past = Past::default();
-                past.learn(sock, kernel);
-                let estimator = Estimator::of(sock, &past, kernel).expect("measured");
-                let rto_jiffies = estimator.rto_jiffies(estimator.floor_us);
-                assert_eq!(rto_jiffies, u64::from(sock.icsk_rto), "{estimator:?}");
+                past.learn(sock, hz);
+                let estimator = Estimator::of(sock, &past, hz).expect("measured");
+                let rto = estimator.rto(estimator.floor);
+                assert_eq!(rto, sock.icsk_rto.into(), "{estimator:?}");
                 let rto_ms = it.rto_ms.expect("a timer's");
-                assert_eq!(kernel.jiffies_to_ms(rto_jiffies), rto_ms);
+                assert_eq!(hz.jiffies_to_msecs(rto).0, rto_ms);
                 checked += 1;
             }
             _ => {}

@@ -14,8 +14,9 @@ use serde_json::Value;
 use tcpretrans::{
     event::What,
     form::Decoder,
+    pipe::Trace,
     recording::{Detail, Reader},
-    replay::session::{Session, Settings},
+    replay::line::{self, Changes},
 };
 
 static RECORDING: LazyLock<String> =
@@ -172,21 +173,22 @@ fn survive(recording: &[u8]) -> (usize, u64) {
     let mut found = (0, 0);
     for detail in [Detail::WithoutKernel, Detail::Whole] {
         let Ok(mut reader) = Reader::of_memory("fuzz", recording.to_vec(), detail) else { continue };
-        let mut session: Option<Session> = None;
-        let mut events = Vec::new();
+        let mut trace: Option<Trace> = None;
+        let mut latest_ns = 0;
         found.0 = 0;
         for recorded in &mut reader {
             let recorded = recorded.unwrap();
             found.0 += 1;
             if let What::Start(start) = &recorded.event.what {
-                session = Some(Session::begin(recorded.event.mono_ns, start, Settings::default()));
+                trace = Some(Trace::begin(recorded.event.clone(), Changes::default().config(start)));
             }
-            if let Some(session) = &mut session {
-                session.take(recorded.event, &mut events);
+            latest_ns = latest_ns.max(recorded.event.mono_ns);
+            if let Some(trace) = &mut trace {
+                line::observe(trace, recorded.event);
             }
         }
-        if let Some(mut session) = session {
-            session.finish(session.latest_ns(), &mut events);
+        if let Some(mut trace) = trace {
+            trace.finish(latest_ns);
         }
         found.1 = reader.damage().count();
     }

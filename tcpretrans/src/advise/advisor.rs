@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     estimator::Past,
     give_up::{self, GiveUpAdvice, silence::Silences},
-    losses::Losses,
+    loss_finder::LossFinder,
     remote::Remote,
     rto_min::{self, RtoMinAdvice, USUAL_FLOORS_MS},
     timeouts::{
@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     deadline,
-    event::{Event, FlowId, RetransmitType, What},
+    event::{Event, FlowId, What},
     form::Timestamp,
-    socket::jiffies::Kernel,
+    socket::{Hz, Jiffies, SnapshotExt},
 };
 
 /// What is asked.
@@ -71,23 +71,23 @@ pub struct Recording {
 #[derive(Debug)]
 pub struct Advisor {
     questions: Questions,
-    sessions: BTreeMap<u32, Option<Kernel>>,
+    sessions: BTreeMap<u32, Option<Hz>>,
     kernels: BTreeSet<String>,
-    flows: HashMap<(u32, FlowId), FlowState>,
+    flows: HashMap<(u32, FlowId), OpenFlow>,
     recording: Recording,
-    losses: rto_min::Tally,
-    connects: connects::Tally,
-    requests: requests::Tally,
-    silences: give_up::Tally,
+    losses: rto_min::LossTally,
+    connects: connects::ConnectTally,
+    requests: requests::StallTally,
+    silences: give_up::SilenceTally,
 }
 
 /// What is known of a flow that is not closed.
 #[derive(Debug, Default)]
-struct FlowState {
+struct OpenFlow {
     number: u32,
     remote: Option<Remote>,
     past: Past,
-    losses: Losses,
+    losses: LossFinder,
     connecting: Option<Connecting>,
     stalling: Option<Stalling>,
     silences: Silences,
@@ -98,15 +98,15 @@ impl Advisor {
     pub fn new(questions: Questions) -> Advisor {
         let floors_ms = USUAL_FLOORS_MS.into_iter().chain(questions.floors_ms.iter().copied());
         Advisor {
-            losses: rto_min::Tally::new(floors_ms),
+            losses: rto_min::LossTally::new(floors_ms),
             questions,
             sessions: BTreeMap::new(),
             kernels: BTreeSet::new(),
             flows: HashMap::new(),
             recording: Recording::default(),
-            connects: connects::Tally::default(),
-            requests: requests::Tally::default(),
-            silences: give_up::Tally::default(),
+            connects: connects::ConnectTally::default(),
+            requests: requests::StallTally::default(),
+            silences: give_up::SilenceTally::default(),
         }
     }
 
@@ -115,42 +115,48 @@ impl Advisor {
         let now = Timestamp { wall_ns };
         self.recording.first = Some(self.recording.first.map_or(now, |first| first.min(now)));
         self.recording.last = Some(self.recording.last.map_or(now, |last| last.max(now)));
-        let kernel = self.sessions.entry(session).or_default();
+        let hz = self.sessions.entry(session).or_default();
         match &event.what {
             What::Start(start) => {
-                *kernel = Some(start.hz).filter(|hz| PLAUSIBLE_HZ.contains(hz)).map(Kernel::new);
+                *hz = Some(start.hz).filter(|hz| PLAUSIBLE_HZ.contains(hz)).map(Hz::new);
                 self.kernels.insert(start.kernel.clone());
             }
             What::Lost(lost) => {
                 self.recording.records_lost = self.recording.records_lost.saturating_add(lost.records);
             }
-            _ => {}
+            What::Retransmit(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Recovered(_)
+            | What::Closed(_)
+            | What::Observation(_)
+            | What::End(_) => {}
         }
         let Some(flow) = event.flow.as_deref().filter(|_| is_plausible(event)) else { return };
         self.recording.events += 1;
-        if kernel.is_none() {
-            *kernel = hz_of(event).map(Kernel::new);
+        if hz.is_none() {
+            *hz = hz_of(event);
         }
-        let Some(kernel) = *kernel else { return };
+        let Some(hz) = *hz else { return };
         let key = (session, flow.id);
         let flows = &mut self.recording.flows;
         let state = self.flows.entry(key).or_insert_with(|| {
             *flows += 1;
-            FlowState { number: *flows as u32, ..FlowState::default() }
+            OpenFlow { number: *flows as u32, ..OpenFlow::default() }
         });
-        state.learn(event, kernel);
+        state.learn(event, hz);
         let (remote, number) = (Remote::of(flow), state.number);
         let losses = &mut self.losses;
-        state.losses.observe(event, &state.past, kernel, &mut |finding| {
+        state.losses.observe(event, &state.past, hz, &mut |finding| {
             losses.add(remote, number, &finding);
         });
         if let Some(connect) = Connecting::observe(&mut state.connecting, event) {
             self.connects.add(connect);
         }
-        if let Some(stall) = Stalling::observe(&mut state.stalling, &state.past, event, kernel) {
+        if let Some(stall) = Stalling::observe(&mut state.stalling, &state.past, event, hz) {
             self.requests.add(stall);
         }
-        if let Some(silence) = state.silences.observe(event, &state.past, kernel) {
+        if let Some(silence) = state.silences.observe(event, &state.past, hz) {
             self.silences.add(silence);
         }
         state.remote = Some(remote);
@@ -170,7 +176,7 @@ impl Advisor {
                 self.silences.add(silence);
             }
         }
-        let hz: BTreeSet<u32> = self.sessions.values().flatten().map(|kernel| kernel.hz).collect();
+        let hz: BTreeSet<u32> = self.sessions.values().flatten().map(|hz| hz.get()).collect();
         let kernels: Vec<String> = self.kernels.into_iter().collect();
         Advice {
             rto_min: self.losses.conclude(&self.questions.floors_ms, &kernels),
@@ -187,17 +193,13 @@ impl Advisor {
     }
 }
 
-impl FlowState {
+impl OpenFlow {
     /// Looks at the estimator, where the event shows it.
-    fn learn(&mut self, event: &Event, kernel: Kernel) {
-        match &event.what {
-            What::Retransmit(retransmit)
-                if !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck) =>
-            {
-                self.past.learn(&retransmit.record.sock, kernel);
-            }
-            What::Observation(observation) => self.past.learn(&observation.record.sock, kernel),
-            _ => {}
+    fn learn(&mut self, event: &Event, hz: Hz) {
+        let of_handshake =
+            matches!(&event.what, What::Retransmit(retransmit) if retransmit.ty.is_handshake());
+        if let Some(record) = event.what.record().filter(|_| !of_handshake) {
+            self.past.learn(&record.sock, hz);
         }
     }
 }
@@ -208,20 +210,17 @@ const PLAUSIBLE_HZ: std::ops::RangeInclusive<u32> = 10..=10_000;
 /// Can it have happened? Nothing follows from what a damaged recording makes up.
 fn is_plausible(event: &Event) -> bool {
     event.mono_ns < 1 << 60
-        && match &event.what {
-            What::Retransmit(retransmit) => deadline::is_plausible(&retransmit.record),
-            _ => true,
-        }
+        && !matches!(&event.what, What::Retransmit(retransmit) if !deadline::is_plausible(&retransmit.record))
 }
 
 /// HZ of a recording without its beginning: a timer's event has its RTO in jiffies and in ms.
-fn hz_of(event: &Event) -> Option<u32> {
+fn hz_of(event: &Event) -> Option<Hz> {
     const USUAL: [u32; 4] = [100, 250, 300, 1000];
     let What::Retransmit(retransmit) = &event.what else { return None };
-    let jiffies = u64::from(retransmit.record.sock.icsk_rto);
-    let rto_ms = retransmit.rto_ms.filter(|&ms| ms > 0 && jiffies > 0)?;
-    let hz = jiffies * 1000 / rto_ms;
-    USUAL.into_iter().min_by_key(|&usual| u64::from(usual).abs_diff(hz))
+    let rto = retransmit.record.sock.rto();
+    let rto_ms = retransmit.rto_ms.filter(|&ms| ms > 0 && rto > Jiffies(0))?;
+    let off_by = |hz: &Hz| hz.displayed(rto).0.abs_diff(rto_ms);
+    USUAL.map(Hz::new).into_iter().min_by_key(off_by)
 }
 
 #[cfg(test)]
@@ -236,7 +235,7 @@ mod tests {
             story::{closed, hung_up, of_record, recovered, rto, slow_start, tlp},
             text,
         },
-        event::{Cause, RecoveredBy, Start, samples as sample},
+        event::{Cause, RecoveredBy, RetransmitType, Start, samples as sample},
     };
 
     fn advisor() -> Advisor {
@@ -245,7 +244,7 @@ mod tests {
 
     #[test]
     fn without_its_beginning_a_recording_shows_hz_in_its_timers() {
-        assert_eq!(hz_of(&rto(208, 1)), Some(250));
+        assert_eq!(hz_of(&rto(208, 1)), Some(Hz::new(250)));
         assert_eq!(hz_of(&tlp(208)), None);
         let mut advisor = advisor();
         for event in [tlp(208), rto(1208, 1), recovered(1209, RecoveredBy::CongState, Some(false))] {
@@ -275,7 +274,7 @@ mod tests {
         let times = prop_oneof![0..10_000_000u64, any::<u64>()];
         (fields, values, times, any::<u64>(), -200..3i32).prop_map(|(fields, values, ms, jiffies, err)| {
             let mut record = story::record(0);
-            record.mono_ns = ms.saturating_mul(1_000_000);
+            record.mono_ns = crate::socket::Millis(ms).to_nanos().0;
             record.jiffies = jiffies >> (ms % 64);
             record.err = err;
             for (field, value) in fields.iter().zip(values) {
@@ -314,8 +313,8 @@ mod tests {
             }
             let advice = advisor.conclude();
             prop_assert!(serde_json::to_string(&advice).is_ok());
-            let look = text::Look { colour: false, columns: 80 };
-            prop_assert!(!text::render(&advice, look).is_empty());
+            let page = crate::page::Page { columns: 80, colour: false };
+            prop_assert!(!text::render(&advice, page).is_empty());
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     advise::Questions,
     filter::Filter,
-    options::{FilterArgs, quantity, selection, selection::Source, usage::UsageError},
+    options::{FilterArgs, Origin, UsageError, quantity, selection},
 };
 
 /// Options of `tcpretrans advise`.
@@ -68,7 +68,7 @@ impl AdviseConfig {
         let floors = args.rto_min.iter().flat_map(|list| list.split(',')).map(str::trim);
         Ok(AdviseConfig {
             files: args.files.clone(),
-            filter: selection::filter(&args.filter, Source::Recording)?,
+            filter: selection::filter(&args.filter, Origin::Recording)?,
             questions: Questions {
                 floors_ms: floors.map(floor_ms).collect::<Result<_, _>>()?,
                 detect_within_ms: args

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::socket::Micros;
+
 /// Fewer than this say little about their median.
 pub const FEW_FOR_MEDIAN: usize = 20;
 /// Fewer than this have no 99th percentile: the highest stands for it.
@@ -23,8 +25,13 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of values in us; `None` of none.
-    pub fn of_us(values: impl IntoIterator<Item = i64>) -> Option<Distribution> {
+    /// Of durations; `None` of none.
+    pub fn of(durations: impl IntoIterator<Item = Micros>) -> Option<Distribution> {
+        Distribution::of_signed_us(durations.into_iter().map(signed_us))
+    }
+
+    /// Of differences in us, which may be negative; `None` of none.
+    pub fn of_signed_us(values: impl IntoIterator<Item = i64>) -> Option<Distribution> {
         let mut sorted: Vec<i64> = values.into_iter().collect();
         sorted.sort_unstable();
         let max = *sorted.last()?;
@@ -45,6 +52,11 @@ pub fn nearest_rank(sorted: &[i64], percent: usize) -> i64 {
     sorted[rank.min(sorted.len()) - 1]
 }
 
+/// For differences.
+pub fn signed_us(duration: Micros) -> i64 {
+    i64::try_from(duration.0).unwrap_or(i64::MAX)
+}
+
 /// Microseconds as ms with three decimals, so that JSON shows no rounding error.
 pub fn to_ms(us: i64) -> f64 {
     us as f64 / 1000.0
@@ -58,8 +70,9 @@ mod tests {
 
     #[test]
     fn nearest_ranks() {
-        let of = |values: &[i64]| Distribution::of_us(values.iter().map(|ms| ms * 1000)).expect("some");
-        assert_eq!(Distribution::of_us([]), None);
+        let of =
+            |values: &[i64]| Distribution::of_signed_us(values.iter().map(|ms| ms * 1000)).expect("some");
+        assert_eq!(Distribution::of([]), None);
         let few = of(&[30, 10, 20]);
         assert_eq!((few.count, few.p50_ms, few.p99_ms, few.max_ms), (3, 20.0, 30.0, 30.0));
         let many: Vec<i64> = (1..=200).collect();
@@ -69,7 +82,7 @@ mod tests {
     proptest! {
         #[test]
         fn in_order_and_seen(values in proptest::collection::vec(-1_000_000i64..1_000_000, 1..300)) {
-            let it = Distribution::of_us(values.iter().copied()).expect("some");
+            let it = Distribution::of_signed_us(values.iter().copied()).expect("some");
             prop_assert!(it.p50_ms <= it.p90_ms && it.p90_ms <= it.p99_ms && it.p99_ms <= it.max_ms);
             prop_assert!(values.iter().any(|&us| to_ms(us) == it.p50_ms));
         }

@@ -1,14 +1,17 @@
-//! When an application had enough.
+//! When an application had waited long enough.
 
-use crate::event::Closed;
+use crate::{
+    event::Closed,
+    socket::{Micros, Millis},
+};
 
-/// How long after the original transmission an end of the connection hung up, us; `None`: nobody did. The socket may
-/// have closed much later. `first_wait_us` is from the original transmission to the first retransmission.
-pub fn hung_up_after_us(closed: &Closed, first_wait_us: i64) -> Option<i64> {
+/// How long after the original transmission an end of the connection hung up; `None`: nobody did. The socket may
+/// have closed much later. `first_wait` is from the original transmission to the first retransmission.
+pub fn hung_up_after(closed: &Closed, first_wait: Micros) -> Option<Micros> {
     let hung_up = closed.hung_up.as_ref()?;
     match (hung_up.into_backoff_ms, hung_up.waited_ms) {
-        (Some(ms), _) => Some(first_wait_us.saturating_add_unsigned(ms.saturating_mul(1000))),
-        (None, Some(ms)) => i64::try_from(ms.saturating_mul(1000)).ok(),
+        (Some(ms), _) => Some(first_wait + Millis(ms).to_micros()),
+        (None, Some(ms)) => Some(Millis(ms).to_micros()),
         (None, None) => None,
     }
 }

@@ -3,10 +3,10 @@
 //! The core is pure: [`Advisor`] takes a recording's events one by one, with no clock and no I/O, and concludes with an
 //! [`Advice`], of which the JSON form is a copy and the text a rendering.
 //!
-//! * [`rto_min`]: what another RTO floor would do to the losses that timers repaired. [`losses`] finds them,
-//!   [`estimator`] has the arithmetic of the RTO, [`ladder`] that of the timers, [`loss`] puts the two together.
-//! * [`timeouts`]: which timeouts of applications would have cut off what TCP repaired.
-//! * [`give_up`]: `tcp_retries2` and TCP_USER_TIMEOUT, by the death clock turned to other values.
+//! * `rto_min`: what another RTO floor would do to the losses that timers repaired. `loss_finder` finds
+//!   them, [`estimator`] has the arithmetic of the RTO, `expiries` that of the timers, `loss` puts the two together.
+//! * `timeouts`: which timeouts of applications would have cut off what TCP repaired.
+//! * `give_up`: `tcp_retries2` and TCP_USER_TIMEOUT, by the forecast, turned to other values.
 //!
 //! A recording has only flows in trouble. What a change would do to all the others, nobody can learn from it: the text
 //! and the documentation say so, and no number here pretends otherwise.
@@ -14,20 +14,19 @@
 mod advisor;
 pub mod args;
 mod command;
-pub mod distribution;
+mod distribution;
 pub mod estimator;
-pub mod give_up;
+mod expiries;
+mod give_up;
 mod hanging_up;
-pub mod ladder;
-pub mod loss;
-pub mod losses;
+mod loss;
+mod loss_finder;
 mod remote;
-pub mod rto_min;
+mod rto_min;
 #[cfg(test)]
 mod story;
 mod text;
-pub mod timeouts;
+mod timeouts;
 
 pub use advisor::{Advice, Advisor, Questions, Recording};
 pub use command::run;
-pub use remote::Remote;

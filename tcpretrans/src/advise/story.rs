@@ -9,17 +9,17 @@ use crate::{
         Cause, Closed, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Recovered, RecoveredBy, Retransmit,
         RetransmitType, What,
     },
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
-pub const HZ: u32 = 250;
+pub const TICKS: u32 = 250;
 const TICK_MS: u64 = 4;
 /// When the story begins: whole jiffies on both scales.
 const BEGIN_MS: u64 = 1_000_000;
 const BEGIN_JIFFIES: u64 = 4_300_000_000;
 
-pub fn kernel() -> Kernel {
-    Kernel::new(HZ)
+pub fn hz() -> Hz {
+    Hz::new(TICKS)
 }
 
 pub fn ns(ms: u64) -> u64 {
@@ -33,7 +33,7 @@ pub fn record(ms: u64) -> Record {
     let sock = &mut record.sock;
     sock.skc_state = tcp_state::ESTABLISHED;
     (sock.srtt_us, sock.rttvar_us, sock.mdev_us, sock.mdev_max_us) = (300 << 3, 200_000, 100, 200_000);
-    (sock.icsk_rto, sock.icsk_rto_min, sock.icsk_rto_max) = (51, 50, 120 * HZ);
+    (sock.icsk_rto, sock.icsk_rto_min, sock.icsk_rto_max) = (51, 50, 120 * TICKS);
     (sock.snd_una, sock.snd_nxt, sock.snd_wnd, sock.packets_out) = (1000, 1064, 65_535, 1);
     (sock.tcp_retries1, sock.tcp_retries2, sock.tcp_syn_retries) = (3, 15, 6);
     (sock.tcp_syn_linear_timeouts, sock.tcp_synack_retries) = (4, 5);
@@ -117,7 +117,7 @@ pub fn syn(ms: u64, born_ms: Option<u64>) -> Event {
     let mut record = record(ms);
     record.sock.skc_state = tcp_state::SYN_SENT;
     record.sock.srtt_us = 0;
-    record.sock.icsk_rto = HZ;
+    record.sock.icsk_rto = TICKS;
     record.born_ns = born_ms.map_or(0, ns);
     record.sock.retrans_stamp = BEGIN_MS as u32;
     of_record(RetransmitType::Syn, record)

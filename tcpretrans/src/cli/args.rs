@@ -1,10 +1,15 @@
 //! The command line as it was typed: what there is to do. Each command has its own options.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    advise::args::AdviseArgs, demo::args::DemoArgs, doctor::args::DoctorArgs, live::args::LiveArgs,
-    replay::args::ReplayArgs, report::args::ReportArgs,
+    advise::args::AdviseArgs,
+    demo::args::DemoArgs,
+    doctor::args::DoctorArgs,
+    live::args::LiveArgs,
+    page::{PLAIN, Page, Pen},
+    replay::args::ReplayArgs,
+    report::args::ReportArgs,
 };
 
 /// Commands and what they show.
@@ -30,15 +35,46 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (3, "this machine cannot trace: the message says what is missing and what to do"),
 ];
 
-fn examples() -> String {
-    let width = EXAMPLES.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
-    let lines = EXAMPLES.iter().map(|(command, meaning)| format!("\n  {command:<width$}  {meaning}"));
-    format!("Examples:{}", lines.collect::<String>())
+/// Longer lines are hard to read.
+const WIDEST_HELP: usize = 100;
+
+/// The definition of the command line, with its help for that page.
+pub fn command(page: Page) -> clap::Command {
+    let colour = if page.colour { clap::ColorChoice::Always } else { clap::ColorChoice::Never };
+    let page = Page { colour: false, ..page.at_most(WIDEST_HELP) };
+    let examples = examples(page);
+    CommandLine::command()
+        .color(colour)
+        .term_width(page.columns)
+        .after_long_help(format!("{examples}\n\n{}", exit_codes(page)))
+        .after_help(examples)
 }
 
-fn exit_codes() -> String {
-    let lines = EXIT_CODES.iter().map(|(code, meaning)| format!("\n  {code}  {meaning}"));
-    format!("Exit codes:{}", lines.collect::<String>())
+/// Commands beside their meanings; where there is no room for that, alone on their lines.
+fn examples(page: Page) -> String {
+    let widest = |text: fn(&(&str, &str)) -> usize| EXAMPLES.iter().map(text).max().unwrap_or(0);
+    let (command, meaning) = (widest(|(command, _)| command.len()), widest(|(_, meaning)| meaning.len()));
+    let beside = 2 + command + 2 + meaning <= page.columns;
+    let mut pen = Pen::new(page);
+    pen.line("Examples:");
+    for (example, text) in EXAMPLES {
+        if beside {
+            pen.line(format!("  {example:<command$}  {text}"));
+        } else {
+            pen.command(2, example);
+            pen.paragraph("      ", 6, PLAIN, text);
+        }
+    }
+    pen.finish().trim_end().to_owned()
+}
+
+fn exit_codes(page: Page) -> String {
+    let mut pen = Pen::new(page);
+    pen.line("Exit codes:");
+    for (code, meaning) in EXIT_CODES {
+        pen.paragraph(format!("  {code}  "), 5, PLAIN, meaning);
+    }
+    pen.finish().trim_end().to_owned()
 }
 
 /// See TCP retransmissions as the kernel makes them, and when and why a connection will die
@@ -50,9 +86,7 @@ fn exit_codes() -> String {
     name = "tcpretrans",
     version,
     args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
-    after_help = examples(),
-    after_long_help = format!("{}\n\n{}", examples(), exit_codes()),
+    disable_help_subcommand = true
 )]
 pub struct CommandLine {
     /// What to do; nothing: trace live.
@@ -87,8 +121,6 @@ pub enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::event::RetransmitType;
 
@@ -99,7 +131,7 @@ mod tests {
 
     #[test]
     fn help_names_every_type_and_groups_the_options() {
-        let help = CommandLine::command().render_long_help().to_string();
+        let help = command(Page { columns: 80, colour: false }).render_long_help().to_string();
         for ty in RetransmitType::ALL {
             assert!(help.contains(ty.name()), "{}", ty.name());
         }

@@ -1,8 +1,7 @@
 //! The command line: from arguments to a command, and from results to exit codes.
 
-pub mod args;
-pub mod exit;
-pub mod manual;
+mod args;
+mod manual;
 
 use std::{
     ffi::OsString,
@@ -10,18 +9,20 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
 use args::{Command, CommandLine};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::{
     advise,
     advise::args::AdviseConfig,
     demo,
     demo::args::DemoConfig,
-    doctor, live,
+    doctor, failure,
+    failure::Failure,
+    live,
     live::config::Config,
-    options::{Exit, usage::UsageError},
+    options::{Exit, UsageError},
+    page::Page,
     replay,
     replay::args::ReplayConfig,
     report,
@@ -35,33 +36,34 @@ pub fn command() -> clap::Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match dispatch(&arguments) {
-        Ok(code) => code,
-        Err(error) => {
-            let exit = exit::exit_of(&error);
-            if exit != Exit::Done {
-                // Nobody may be reading standard error either.
-                let _ = writeln!(io::stderr(), "tcpretrans: {}", exit::sentence(&error));
-            }
-            exit.into()
+    let exit = dispatch(&arguments).unwrap_or_else(|error| {
+        let exit = error.exit();
+        if exit != Exit::Done {
+            // Nobody may be reading standard error either.
+            let _ = writeln!(io::stderr(), "tcpretrans: {}", failure::sentence(&error));
         }
-    }
+        exit
+    });
+    exit.into()
 }
 
-fn dispatch(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
-    let line = match CommandLine::try_parse_from(arguments) {
+fn dispatch(arguments: &[OsString]) -> Result<Exit, Failure> {
+    let parsed = args::command(Page::stdout())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| CommandLine::from_arg_matches(&matches));
+    let line = match parsed {
         Ok(line) => line,
         // `--help` and `--version` are no errors.
         Err(help) if !help.use_stderr() => {
-            help.print().context("cannot write to standard output")?;
-            return Ok(Exit::Done.into());
+            help.print().map_err(Failure::stdout)?;
+            return Ok(Exit::Done);
         }
         Err(error) => return Err(UsageError::syntax(&error).into()),
     };
     match line.command {
         None => {
             let command = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-            live::run(Config::from_args(&line.live, command)?)
+            live::run(&Config::from_args(&line.live, command)?)
         }
         Some(Command::Report(options)) => report::run(&options),
         Some(Command::Advise(options)) => advise::run(&AdviseConfig::from_args(&options)?),
@@ -73,12 +75,12 @@ fn dispatch(arguments: &[OsString]) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut command(), "tcpretrans", &mut script);
             print(&script)
         }
-        Some(Command::Man) => print(&manual::page()?),
+        Some(Command::Man) => print(&manual::page().map_err(Failure::stdout)?),
     }
 }
 
-fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+fn print(text: &[u8]) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text).and_then(|()| stdout.flush()).context("cannot write to standard output")?;
-    Ok(Exit::Done.into())
+    stdout.write_all(text).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
+    Ok(Exit::Done)
 }

@@ -4,31 +4,25 @@
 //! retransmissions *would* take from an RTO of 200 ms (1 s in a handshake), and gives up at the first RTO that
 //! expires after that time. A slower connection gets fewer retransmissions in the same time.
 
-use crate::socket::jiffies::Kernel;
+use crate::socket::{Hz, Jiffies, Millis};
 
 /// `tcp_orphan_retries`: a live orphan gets eight where the sysctl says zero (`> 100 s` in the kernel's words).
 const ORPHAN_RETRIES_IF_ALIVE: u32 = 8;
 
-/// `tcp_model_timeout(sk, boundary, rto_base)`, ms; `None` where it overflows the kernel's 32 bits.
-pub fn model_timeout_ms(
-    kernel: Kernel,
-    boundary: u32,
-    base_jiffies: u32,
-    rto_max_jiffies: u32,
-) -> Option<u64> {
-    let base = u64::from(base_jiffies.max(1));
-    let max = u64::from(rto_max_jiffies);
+/// `tcp_model_timeout(sk, boundary, rto_base)`; `None` where it overflows the kernel's 32 bits.
+pub fn model_timeout(hz: Hz, boundary: u32, base: Jiffies, rto_max: Jiffies) -> Option<Millis> {
+    let base = base.max(Jiffies(1));
     // ilog2(0) is undefined; a base above the maximum needs BPF_SOCK_OPS_TIMEOUT_INIT.
-    let threshold = (max / base).max(1).ilog2();
-    let doubled = |steps: u32| ((2u64 << steps) - 1) * base;
-    let jiffies = if boundary <= threshold {
+    let threshold = (rto_max.0 / base.0).max(1).ilog2();
+    let doubled = |steps: u32| base * ((2u64 << steps) - 1);
+    let sum = if boundary <= threshold {
         doubled(boundary)
     } else {
-        doubled(threshold) + u64::from(boundary - threshold) * max
+        doubled(threshold) + rto_max * u64::from(boundary - threshold)
     };
-    let ms = kernel.jiffies_to_ms(jiffies);
+    let budget = hz.jiffies_to_msecs(sum);
     // `(s32)(now - start - timeout) >= 0`: more than half of 32 bits would read as the past.
-    i32::try_from(ms).is_ok().then_some(ms)
+    i32::try_from(budget.0).is_ok().then_some(budget)
 }
 
 /// `tcp_orphan_retries(sk, alive)`: how many retries a closed socket gets.
@@ -45,9 +39,8 @@ mod tests {
     use super::*;
 
     fn established(hz: u32, retries: u32, rto_max_ms: u64) -> u64 {
-        let kernel = Kernel::new(hz);
-        let max = kernel.ms_to_jiffies(rto_max_ms) as u32;
-        model_timeout_ms(kernel, retries, kernel.rto_min_jiffies(), max).unwrap()
+        let hz = Hz::new(hz);
+        model_timeout(hz, retries, hz.rto_min(), hz.msecs_to_jiffies(Millis(rto_max_ms))).unwrap().0
     }
 
     #[test]
@@ -80,19 +73,16 @@ mod tests {
 
     #[test]
     fn handshakes_count_from_one_second() {
-        let kernel = Kernel::new(250);
-        let syn = |retries| {
-            let base = kernel.timeout_init_jiffies();
-            model_timeout_ms(kernel, retries, base, kernel.rto_max_jiffies()).unwrap()
-        };
+        let hz = Hz::new(250);
+        let syn = |retries| model_timeout(hz, retries, hz.timeout_init(), hz.rto_max()).unwrap().0;
         assert_eq!([1, 2, 3, 5, 6].map(syn), [3000, 7000, 15_000, 63_000, 127_000]);
     }
 
     #[test]
     fn an_absurd_limit_is_no_forecast() {
-        let kernel = Kernel::new(1000);
-        assert_eq!(model_timeout_ms(kernel, 1_000_000, 200, 120_000), None);
-        assert!(model_timeout_ms(kernel, 1, 500_000, 120_000).is_some());
+        let of = |boundary, base| model_timeout(Hz::new(1000), boundary, Jiffies(base), Jiffies(120_000));
+        assert_eq!(of(1_000_000, 200), None);
+        assert!(of(1, 500_000).is_some());
     }
 
     #[test]

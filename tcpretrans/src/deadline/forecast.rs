@@ -2,59 +2,57 @@
 
 use super::{
     firing::Aim,
-    ladder::{Course, Ladder, climb},
-    verdict::ProbeRule,
+    projection::{Assumptions, GivenUp, run},
     view::{Thin, TimerView},
+    write_timeout::ProbeRule,
 };
 use crate::event::Deadline;
 
 impl TimerView {
     /// When the kernel gives up unless the peer answers; `None` where that cannot be computed: limits beyond the
-    /// kernel's own arithmetic, or a ladder of more than ten thousand retransmissions.
+    /// kernel's own arithmetic, or more than ten thousand retransmissions.
     ///
     /// It holds until something changes what it is built on: an ACK, an ICMP error that reverts the backoff, a
-    /// sysctl or a socket option. Memory pressure kills an orphan earlier (`tcp_out_of_resources`).
+    /// sysctl or a socket option. Memory pressure ends an orphan earlier (`tcp_out_of_resources`).
     pub fn forecast(&self) -> Option<Deadline> {
-        let usual = Course { thin: matches!(self.thin, Thin::Yes(_)), probe_rule: ProbeRule::User };
-        let likeliest = climb(self, Aim::Likeliest, usual)?;
-        let mut earliest_ns = likeliest.death_ns.lo;
-        let mut latest_ns = likeliest.death_ns.hi;
-        for course in self.courses(usual) {
-            let Ladder { death_ns, .. } = climb(self, Aim::Bounds, course)?;
-            earliest_ns = earliest_ns.min(death_ns.lo);
-            latest_ns = latest_ns.max(death_ns.hi);
+        let usual = Assumptions { thin: matches!(self.thin, Thin::Yes(_)), probe_rule: ProbeRule::User };
+        let likeliest = run(self, Aim::Likeliest, usual)?;
+        let (mut earliest, mut latest) = (likeliest.at.lo, likeliest.at.hi);
+        for assumptions in self.possible_assumptions(usual) {
+            let GivenUp { at, .. } = run(self, Aim::Bounds, assumptions)?;
+            earliest = earliest.min(at.lo);
+            latest = latest.max(at.hi);
         }
 
         let limit = self.limit(likeliest.knob, likeliest.next_rto)?;
-        let elapsed_ms = self.elapsed_ms();
-        let used = match limit.budget_ms {
-            Some(budget_ms) if budget_ms > 0 => (elapsed_ms as f64 / budget_ms as f64).min(1.0),
-            _ => 1.0,
+        let elapsed = self.elapsed();
+        let used = match limit.budget.0 {
+            0 => 1.0,
+            budget_ms => (elapsed.0 as f64 / budget_ms as f64).min(1.0),
         };
         Some(Deadline {
-            knob: limit.knob,
+            knob: likeliest.knob,
             limit: limit.value,
-            budget_ms: limit.budget_ms,
-            elapsed_ms,
+            budget_ms: Some(limit.budget.0),
+            elapsed_ms: elapsed.0,
             used,
-            earliest_ns: earliest_ns.max(0) as u64,
-            expected_ns: likeliest.death_ns.lo.max(0) as u64,
-            latest_ns: latest_ns.max(0) as u64,
+            earliest_ns: earliest.0,
+            expected_ns: likeliest.at.lo.0,
+            latest_ns: latest.0,
             retransmissions_left: likeliest.retransmissions,
         })
     }
 
-    /// Every course that the view allows.
-    fn courses(&self, usual: Course) -> Vec<Course> {
-        let mut courses = vec![usual];
+    fn possible_assumptions(&self, usual: Assumptions) -> Vec<Assumptions> {
+        let mut possible = vec![usual];
         if matches!(self.thin, Thin::Unsure(_)) {
-            courses.push(Course { thin: !usual.thin, ..usual });
+            possible.push(Assumptions { thin: !usual.thin, ..usual });
         }
         if self.probes_window() && !self.modern_probe0 {
             for probe_rule in [ProbeRule::NoUser, ProbeRule::Silence] {
-                courses.push(Course { probe_rule, ..usual });
+                possible.push(Assumptions { probe_rule, ..usual });
             }
         }
-        courses
+        possible
     }
 }

@@ -6,7 +6,7 @@ use tcpretrans_ebpf::{Record, tcp_state};
 use super::of_record;
 use crate::{
     event::{Knob, RetransmitType},
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
 const HZ: u32 = 250;
@@ -87,9 +87,9 @@ impl Row {
 }
 
 #[test]
-fn the_first_timeout_foretells_the_end() {
+fn the_end_is_forecast_from_the_first_timeout() {
     for row in ROWS {
-        let found = of_record(row.ty, &row.record(), Kernel::new(HZ)).expect(row.what);
+        let found = of_record(row.ty, &row.record(), Hz::new(HZ)).expect(row.what);
         let off_ms = (found.expected_ns as i64 - row.died_ns as i64) / 1_000_000;
         assert!(off_ms.abs() <= 8, "{}: off by {off_ms} ms", row.what);
         assert!((found.earliest_ns..=found.latest_ns).contains(&row.died_ns), "{}", row.what);

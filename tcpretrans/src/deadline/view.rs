@@ -1,24 +1,32 @@
 //! What a forecast of a TCP socket's retransmission timer starts from: the kernel's own variables, few as possible.
 
-use tcpretrans_ebpf::tcp_state;
+use tcpretrans_ebpf::Snapshot;
 
-use crate::socket::jiffies::Kernel;
+use super::firing::{Aim, Span};
+use crate::socket::{Hz, Jiffies, Millis, Nanos, StampClock, TcpState, present};
 
-/// A moment that may be known only within bounds, mono ns.
+/// Something that may be known only within bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct Estimate<T> {
     /// Not before.
-    pub earliest_ns: u64,
+    pub earliest: T,
     /// Most likely.
-    pub likely_ns: u64,
+    pub likely: T,
     /// Not after.
-    pub latest_ns: u64,
+    pub latest: T,
 }
 
-impl Moment {
-    /// A moment that is known.
-    pub fn at(ns: u64) -> Self {
-        Self { earliest_ns: ns, likely_ns: ns, latest_ns: ns }
+impl<T: Copy> Estimate<T> {
+    /// What is known.
+    pub fn exactly(value: T) -> Self {
+        Self { earliest: value, likely: value, latest: value }
+    }
+
+    pub(super) fn span(self, aim: Aim) -> Span<T> {
+        match aim {
+            Aim::Likeliest => Span::point(self.likely),
+            Aim::Bounds => Span { lo: self.earliest, hi: self.latest },
+        }
     }
 }
 
@@ -39,7 +47,21 @@ pub struct Sysctls {
     pub orphan_retries: u32,
 }
 
-/// Where the socket is on its ladder of timeouts.
+impl Sysctls {
+    /// The sysctls of the socket's namespace; `None` if this kernel hides an indispensable one.
+    pub(super) fn from_snapshot(sock: &Snapshot) -> Option<Self> {
+        Some(Self {
+            retries1: present(sock.tcp_retries1)?,
+            retries2: present(sock.tcp_retries2)?,
+            syn_retries: present(sock.tcp_syn_retries)?,
+            syn_linear_timeouts: present(sock.tcp_syn_linear_timeouts),
+            synack_retries: present(sock.tcp_synack_retries)?,
+            orphan_retries: present(sock.tcp_orphan_retries)?,
+        })
+    }
+}
+
+/// What the retransmission timer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
     /// The RTO has just expired and this is its retransmission. `icsk_rto` is the RTO that expired; the handler
@@ -51,18 +73,14 @@ pub enum Timer {
         /// (`TCP_RESOURCE_PROBE_INTERVAL`) and does not back off.
         dropped: bool,
     },
-    /// The timer waits, or is about to be armed, and its next expiry is known within bounds (jiffies).
+    /// The timer waits, or is about to be armed.
     Armed {
-        /// Not before.
-        earliest: u64,
-        /// Most likely.
-        likely: u64,
-        /// Not after.
-        latest: u64,
-        /// For how many jiffies it was armed: this decides the timer wheel's granularity.
-        delay: u64,
+        /// Its next expiry.
+        expires: Estimate<Jiffies>,
+        /// For how long it was armed: this decides the timer wheel's granularity.
+        delay: Jiffies,
         /// The least that the delay may have been.
-        least_delay: u64,
+        least_delay: Jiffies,
         /// Armed by its own handler, as after a timeout or a tail loss probe.
         in_handler: bool,
     },
@@ -73,47 +91,44 @@ pub enum Timer {
 pub enum Thin {
     /// No.
     No,
-    /// Yes: the RTO is recomputed as `srtt + rttvar`, these many jiffies.
-    Yes(u32),
+    /// Yes: the RTO is recomputed as `srtt + rttvar`, which is this.
+    Yes(Jiffies),
     /// It depends on what the congestion control does to `snd_ssthresh` at the first RTO.
-    Unsure(u32),
+    Unsure(Jiffies),
 }
 
-/// A socket's retransmission timer at one moment, in the kernel's names and units.
+/// A socket's retransmission timer at one moment, in the kernel's names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimerView {
-    /// HZ and the like.
-    pub kernel: Kernel,
+    /// `CONFIG_HZ`
+    pub hz: Hz,
     /// The moment, `ktime_get_ns`.
-    pub mono_ns: u64,
+    pub time: Nanos,
     /// `jiffies64` at the moment.
-    pub jiffies: u64,
-    /// By how much `jiffies` may be off (0 where a probe read it).
-    pub jiffies_error: u64,
+    pub now: Jiffies,
     /// The moment is itself a timer's firing, so it lies as near to its tick as the firings to come.
     pub on_tick: bool,
     /// TCP state.
-    pub state: u8,
-    /// Where on the ladder.
+    pub state: TcpState,
+    /// The timer.
     pub timer: Timer,
-    /// `icsk_rto`, jiffies.
-    pub rto_jiffies: u32,
+    /// `icsk_rto`
+    pub rto: Jiffies,
     /// `icsk_rto_max`, or 120 s.
-    pub rto_max_jiffies: u32,
+    pub rto_max: Jiffies,
     /// `icsk_retransmits`: RTOs since the peer last acknowledged something new.
     pub retransmits: u32,
     /// `total_rto`, or `icsk_backoff + 1` before that existed: which of a SYN's timeouts this is.
     pub timeouts: u32,
     /// `retrans_stamp`, the moment of the first retransmission: all budgets count from there. `None`: that is
     /// still to come.
-    pub start: Option<Moment>,
-    /// `tcp_usec_ts`: the kernel compares microseconds, and allows a jiffy for the timer.
-    pub usec_ts: bool,
-    /// TCP_USER_TIMEOUT; 0 unset, `None` unknown: it may then strike at each timeout (a long one may also grant more
-    /// time than `tcp_retries2`, which the forecast leaves out).
-    pub user_timeout_ms: Option<u32>,
-    /// TCP_SYNCNT; 0 unset.
-    pub syn_retries: u8,
+    pub start: Option<Estimate<Nanos>>,
+    /// The clock of `retrans_stamp`. With microseconds the kernel allows a jiffy for the timer.
+    pub stamp_clock: StampClock,
+    /// TCP_USER_TIMEOUT; `None`: not set.
+    pub user_timeout: Option<Millis>,
+    /// TCP_SYNCNT; `None`: not set.
+    pub own_syn_retries: Option<u32>,
     /// SOCK_DEAD: no process holds the socket any more.
     pub orphan: bool,
     /// `sk_err_soft` is set: an ICMP error was seen.
@@ -122,8 +137,8 @@ pub struct TimerView {
     pub thin: Thin,
     /// The peer's window is closed (`snd_wnd == 0`).
     pub window_closed: bool,
-    /// `rcv_tstamp`: jiffies at the last ACK; used with a closed window.
-    pub last_ack_jiffies: u64,
+    /// `rcv_tstamp`: the last ACK; used with a closed window.
+    pub last_ack: Jiffies,
     /// Does this kernel surely use `tcp_rtx_probe0_timed_out` with TCP_USER_TIMEOUT (Linux 6.8, 6.6.57)?
     /// Otherwise the forecast covers the older rules as well.
     pub modern_probe0: bool,
@@ -132,33 +147,13 @@ pub struct TimerView {
 }
 
 impl TimerView {
-    /// SYN_SENT or SYN_RECV: other limits and another base.
-    pub(super) fn in_handshake(&self) -> bool {
-        matches!(self.state, tcp_state::SYN_SENT | tcp_state::SYN_RECV)
-    }
-
     /// `tcp_retransmit_timer`'s first branch: retransmissions are window probes, for which other limits hold.
     pub(super) fn probes_window(&self) -> bool {
-        self.window_closed && !self.orphan && !self.in_handshake()
+        self.window_closed && !self.orphan && !self.state.in_handshake()
     }
 
-    /// How long it has been retransmitting, ms.
-    pub fn elapsed_ms(&self) -> u64 {
-        self.start.map_or(0, |start| self.mono_ns.saturating_sub(start.likely_ns) / 1_000_000)
-    }
-
-    /// Has it passed `tcp_retries1`? From then on the kernel doubts the path at each RTO: it probes for a smaller
-    /// MTU where allowed, looks its route up again, and lets go of a redirected or expiring one
-    /// (`tcp_write_timeout`).
-    pub fn past_retries1(&self) -> bool {
-        !self.in_handshake()
-            && self.retransmits > 0
-            && super::budget::model_timeout_ms(
-                self.kernel,
-                self.sysctls.retries1,
-                self.kernel.rto_min_jiffies(),
-                self.rto_max_jiffies,
-            )
-            .is_some_and(|budget_ms| self.start.is_some() && self.elapsed_ms() >= budget_ms)
+    /// How long it has been retransmitting.
+    pub fn elapsed(&self) -> Millis {
+        self.start.map_or(Millis(0), |start| (self.time - start.likely).cut_to_millis())
     }
 }

@@ -11,6 +11,8 @@
 //! `jiffies`, or only up to the oldest timer that is due and has not run yet. Both matter only when the
 //! distance is at a level's edge (63, 504, 4032, ... jiffies); [`Reach`] carries the difference.
 
+use crate::socket::Jiffies;
+
 /// `LVL_BITS`-wide levels: 64 buckets each, of which one is never used ahead.
 const LEVEL_BUCKETS_AHEAD: u64 = 63;
 /// `LVL_CLK_SHIFT`: each level is eight times as coarse as the one below.
@@ -18,39 +20,44 @@ const LEVEL_SHIFT: u32 = 3;
 /// `LVL_DEPTH - 1` where HZ <= 100; deeper levels begin at 36 hours, beyond every TCP timer.
 const TOP_LEVEL: u32 = 7;
 
-/// How far ahead of `base->clk` a timer expires when it is armed, jiffies.
+/// How far ahead of `base->clk` a timer expires when it is armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reach(pub u64);
+pub(crate) struct Reach(Jiffies);
 
 impl Reach {
     /// A timer armed for `delay` jiffies by its own handler: `base->clk` is `jiffies + 1`.
-    pub fn from_handler(delay: u64) -> Self {
-        Self(delay.saturating_sub(1))
+    pub fn from_handler(delay: Jiffies) -> Self {
+        Self(delay - Jiffies(1))
     }
 
     /// A timer armed for `delay` jiffies from anywhere else: `base->clk` is `jiffies`.
-    pub fn from_elsewhere(delay: u64) -> Self {
+    pub fn from_elsewhere(delay: Jiffies) -> Self {
         Self(delay)
     }
 
     fn level(self) -> u32 {
         (0..TOP_LEVEL)
-            .find(|level| self.0 < LEVEL_BUCKETS_AHEAD << (level * LEVEL_SHIFT))
+            .find(|level| self.0.0 < LEVEL_BUCKETS_AHEAD << (level * LEVEL_SHIFT))
             .unwrap_or(TOP_LEVEL)
     }
 }
 
 /// The jiffy in which a timer fires that was armed to expire at `expires`.
-pub fn fires_at(expires: u64, reach: Reach) -> u64 {
+pub(crate) fn fires_at(expires: Jiffies, reach: Reach) -> Jiffies {
     let shift = reach.level() * LEVEL_SHIFT;
-    ((expires >> shift) + 1) << shift
+    Jiffies(((expires.0 >> shift) + 1) << shift)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Reach, fires_at};
+    use super::Reach;
+    use crate::socket::Jiffies;
+
+    fn fires_at(expires: u64, reach: Reach) -> u64 {
+        super::fires_at(Jiffies(expires), reach).0
+    }
 
     #[test]
     fn levels_begin_where_the_kernel_says() {
@@ -67,7 +74,7 @@ mod tests {
             (32_256, 4096),
         ] {
             let now = 4096 * 1000;
-            let fires = fires_at(now + delta, Reach(delta));
+            let fires = fires_at(now + delta, Reach(Jiffies(delta)));
             assert_eq!(fires % gran, 0, "delta {delta}");
             assert!(fires > now + delta && fires - (now + delta) <= gran, "delta {delta}");
         }
@@ -76,20 +83,20 @@ mod tests {
     #[test]
     fn an_observed_socket_at_hz_250() {
         // RTO of 51 jiffies fires one jiffy late; 102 is rounded to the next multiple of 8.
-        assert_eq!(fires_at(1000 + 51, Reach::from_handler(51)), 1052);
-        assert_eq!(fires_at(1052 + 102, Reach::from_handler(102)), 1160);
+        assert_eq!(fires_at(1000 + 51, Reach::from_handler(Jiffies(51))), 1052);
+        assert_eq!(fires_at(1052 + 102, Reach::from_handler(Jiffies(102))), 1160);
         // 63 from the handler is still within level 0, from elsewhere no more.
-        assert_eq!(fires_at(1000 + 63, Reach::from_handler(63)), 1064);
-        assert_eq!(fires_at(1001 + 63, Reach::from_elsewhere(63)), 1072);
+        assert_eq!(fires_at(1000 + 63, Reach::from_handler(Jiffies(63))), 1064);
+        assert_eq!(fires_at(1001 + 63, Reach::from_elsewhere(Jiffies(63))), 1072);
     }
 
     proptest! {
         #[test]
         fn never_early_and_monotonic(now in 0u64..1 << 40, delay in 1u64..200_000, later in 0u64..5000) {
-            let fires = fires_at(now + delay, Reach(delay));
+            let fires = fires_at(now + delay, Reach(Jiffies(delay)));
             prop_assert!(fires > now + delay);
-            prop_assert!(fires_at(now + later + delay, Reach(delay)) >= fires);
-            prop_assert!(fires_at(now + delay, Reach(delay + later)) >= fires);
+            prop_assert!(fires_at(now + later + delay, Reach(Jiffies(delay))) >= fires);
+            prop_assert!(fires_at(now + delay, Reach(Jiffies(delay + later))) >= fires);
             prop_assert!((fires - now - delay) * 7 <= delay.max(7) + 7, "{delay} -> {}", fires - now);
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::{options::usage::UsageError, sink::config::Format};
+use crate::{options::UsageError, sink::Format};
 
 /// Options of `tcpretrans demo`.
 #[derive(Debug, Args)]

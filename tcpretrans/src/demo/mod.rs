@@ -4,73 +4,83 @@
 
 pub mod args;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
-
-use anyhow::anyhow;
+use std::io::{self, Write};
 
 use crate::{
     demo::args::DemoConfig,
+    failure::Failure,
+    options::Exit,
+    page::{PLAIN, Page, Pen},
+    pipe::args::OutputConfig,
     recording::{Detail, Reader},
     replay,
     replay::{args::ReplayConfig, pace::Pace},
-    sink::config::{Format, OutputConfig},
+    sink::{Format, registry::AllSinks},
 };
 
 const INCIDENT: &[u8] = include_bytes!("incident.jsonl.zlib");
 /// Far more than it is: an upper bound for what is unpacked.
 const MOST_BYTES: usize = 4 << 20;
 
-const BEFORE: &str = "\
-A recorded incident on one host, some 15 seconds of it: a backup copes with a lossy path. Then the servers vanish:
-search lives through it, checkout does not, billing does not wait to see, and mailer calls a host that is not there.
-";
+const BEFORE: &str = "A recorded incident on one host, about 15 seconds long. A backup runs over a path that loses packets, and \
+     recovers each time. Then the servers stop answering: search recovers, checkout times out, billing closes its \
+     connection before TCP times out, and mailer connects to a host that does not exist.";
 
-const AFTER: &str = "\
-That was a recording. What this machine retransmits, live: sudo tcpretrans
-Can it trace? tcpretrans doctor. To keep a log and look at it later: sudo tcpretrans -o FILE, tcpretrans replay FILE.
-";
+/// What to do next, and by which command.
+const AFTER: [(&str, &str); 4] = [
+    ("This was a recording. To trace this machine live:", "sudo tcpretrans"),
+    ("To see whether this machine can trace:", "tcpretrans doctor"),
+    ("To keep a log:", "sudo tcpretrans -o tcp.jsonl"),
+    ("To look at it later:", "tcpretrans replay tcp.jsonl"),
+];
 
 /// The recording, as its log was.
 ///
 /// # Errors
 /// If the program is damaged.
-pub fn recording() -> anyhow::Result<Vec<u8>> {
+pub fn recording() -> io::Result<Vec<u8>> {
     miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(INCIDENT, MOST_BYTES)
-        .map_err(|error| anyhow!("the recording in this program is damaged: {error}"))
+        .map_err(|error| io::Error::other(format!("the recording in this program is damaged: {error}")))
 }
 
 /// Shows it.
 ///
 /// # Errors
 /// If standard output cannot be written to.
-pub fn run(config: &DemoConfig) -> anyhow::Result<ExitCode> {
-    let reader = Reader::of_memory("the demo", recording()?, Detail::Whole)?;
+pub fn run(config: &DemoConfig) -> Result<Exit, Failure> {
+    let recording = recording().map_err(Failure::io("cannot show the demo"))?;
+    let reader = Reader::of_memory("the demo", recording, Detail::Whole)?;
     let replay = ReplayConfig {
         files: Vec::new(),
         filter: Default::default(),
-        output: OutputConfig { stdout: Some(config.format), log: None, summary: false, warn_at_percent: 50 },
-        warn_at_percent: None,
-        all_closes: false,
+        output: OutputConfig {
+            sinks: AllSinks { stdout: Some(config.format), ..AllSinks::default() },
+            ..OutputConfig::default()
+        },
         count: None,
     };
-    let told = config.format == Format::Table;
-    if told {
-        say(BEFORE);
+    let for_people = config.format == Format::Table;
+    if for_people {
+        say(|pen| pen.paragraph("", 0, PLAIN, BEFORE));
     }
     let code = replay::play(reader, &replay, config.speed.map(Pace::new))?;
-    if told {
-        say(AFTER);
+    if for_people {
+        say(|pen| {
+            for (what, command) in AFTER {
+                pen.paragraph("", 2, PLAIN, what);
+                pen.command(2, command);
+            }
+        });
     }
     Ok(code)
 }
 
 /// For people, who read standard error as they read the table; programs get nothing but the events.
-fn say(text: &str) {
+fn say(write: impl FnOnce(&mut Pen)) {
+    let mut pen = Pen::new(Page::stderr());
+    write(&mut pen);
     // Nobody may be reading standard error.
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(pen.finish().as_bytes());
 }
 
 #[cfg(test)]

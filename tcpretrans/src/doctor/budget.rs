@@ -1,16 +1,16 @@
 //! What retry counts mean in time: the kernel's limits are counts that it turns into time budgets.
 
 use crate::{
-    deadline::{model_timeout_ms, request_wait_jiffies},
-    socket::jiffies::Kernel,
+    deadline::{model_timeout, request_wait},
+    socket::{Hz, Jiffies},
 };
 
-/// A jiffy is a millisecond: settings are told without the roundings of one kernel's timers.
-const MS_KERNEL: Kernel = Kernel { hz: 1000, request_rto_max: None };
+/// A jiffy is a millisecond: settings are explained without the roundings of one kernel's timers.
+const MS_TICKS: Hz = Hz::new(1000);
 
-/// [`model_timeout_ms`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
+/// [`model_timeout`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
 pub fn model_ms(retries: u32, base_ms: u32, rto_max_ms: u32) -> u64 {
-    model_timeout_ms(MS_KERNEL, retries, base_ms, rto_max_ms).unwrap_or(u64::MAX)
+    model_timeout(MS_TICKS, retries, base_ms.into(), rto_max_ms.into()).map_or(u64::MAX, |budget| budget.0)
 }
 
 /// TCP_RTO_MIN: the model's base whatever the real minimum is.
@@ -38,29 +38,7 @@ pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
 
 /// When an unanswered SYN-ACK is given up, ms (`reqsk_timer_handler`).
 pub fn synack_ms(retries: u32) -> u64 {
-    let cap_ms = u64::from(MS_KERNEL.rto_max_jiffies());
-    (0..=retries).map(|n| request_wait_jiffies(u64::from(SYN_BASE_MS), n, cap_ms)).sum()
-}
-
-/// A time for people: `0.6 s`, `924.6 s (15 min 25 s)`.
-pub fn shown(ms: u64) -> String {
-    let seconds = ms.div_ceil(1000);
-    let short = if ms.is_multiple_of(1000) {
-        format!("{} s", ms / 1000)
-    } else {
-        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
-    };
-    let (hours, minutes, rest) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours == 0 && minutes < 2 {
-        return short;
-    }
-    let parts = [(hours, "h"), (minutes, "min"), (rest, "s")];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number} {unit}"))
-        .collect();
-    format!("{short} ({})", parts.join(" "))
+    (0..=retries).map(|n| request_wait(SYN_BASE_MS.into(), n, MS_TICKS.rto_max())).sum::<Jiffies>().0
 }
 
 #[cfg(test)]
@@ -116,14 +94,5 @@ mod tests {
         assert_eq!(synack_ms(5), 63_000);
         assert_eq!(synack_ms(0), 1000);
         assert_eq!(synack_ms(255), 127_000 + 249 * 120_000);
-    }
-
-    #[test]
-    fn shows_long_times_twice() {
-        assert_eq!(shown(600), "0.6 s");
-        assert_eq!(shown(63_000), "63 s");
-        assert_eq!(shown(120_000), "120 s (2 min)");
-        assert_eq!(shown(924_600), "924.6 s (15 min 25 s)");
-        assert_eq!(shown(7_875_000), "7875 s (2 h 11 min 15 s)");
     }
 }

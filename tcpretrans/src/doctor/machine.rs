@@ -6,7 +6,7 @@ use tcpretrans_ebpf::{Field, Kind};
 
 use super::{
     findings::{Item, Section, State},
-    losses,
+    missing_fields,
 };
 use crate::kernel::{
     btf::{self, Btf},
@@ -25,18 +25,18 @@ pub fn release() -> String {
 pub fn foundations(standing: &Standing) -> Section {
     let mut items = vec![btf_item(standing)];
     let obstacles = standing.obstacles();
-    let told = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
-    items.push(match told(|obstacle| matches!(obstacle, CannotTrace::Lockdown)) {
+    let first = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
+    items.push(match first(|obstacle| matches!(obstacle, CannotTrace::Lockdown)) {
         Some(obstacle) => Item::new("lockdown", State::Missing, obstacle.to_string()),
         None => Item::new("lockdown", State::Ok, standing.lockdown.name()),
     });
     let privileges = |obstacle: &CannotTrace| {
         matches!(obstacle, CannotTrace::Privileges { .. } | CannotTrace::UserNamespace)
     };
-    items.push(match told(privileges) {
+    items.push(match first(privileges) {
         Some(obstacle) => Item::new("privileges", State::Missing, obstacle.to_string()),
         None if standing.capabilities.is_none() => {
-            Item::new("privileges", State::Unknown, "/proc does not tell which capabilities this process has")
+            Item::new("privileges", State::Unknown, "/proc does not show which capabilities this process has")
         }
         None => Item::new("privileges", State::Ok, "BPF programs may be loaded"),
     });
@@ -50,9 +50,11 @@ pub fn foundations(standing: &Standing) -> Section {
     items.push(owners(standing));
     items.push(match Hierarchy::find() {
         Ok(hierarchy) => Item::new("cgroup v2", State::Ok, format!("at {}", hierarchy.mount().display())),
-        Err(error) => {
-            Item::new("cgroup v2", State::Degraded, format!("flows have no cgroup, and no --cgroup: {error}"))
-        }
+        Err(error) => Item::new(
+            "cgroup v2",
+            State::Degraded,
+            format!("flows have no cgroup, and --cgroup cannot be used: {error}"),
+        ),
     });
     Section { name: "Kernel and privileges", items }
 }
@@ -72,7 +74,7 @@ fn owners(standing: &Standing) -> Item {
         Some(false) => Item::new(
             "process names",
             State::Degraded,
-            "of connections older than the trace only this user's processes are known (needs CAP_SYS_PTRACE)",
+            "for connections that are older than the trace, only processes of this user are known (needs CAP_SYS_PTRACE)",
         ),
         _ => Item::new("process names", State::Ok, "of all users' processes"),
     }
@@ -85,7 +87,7 @@ pub fn tracepoints(btf: &Btf) -> Section {
         None if tracepoint.kind == Kind::CongState && btf.has_function(RECOVERY_EXIT) => Item::new(
             tracepoint.name,
             State::Ok,
-            format!("not in this kernel: the ends of recoveries are watched in {RECOVERY_EXIT}"),
+            format!("not in this kernel: the end of a loss recovery is seen in {RECOVERY_EXIT} instead"),
         ),
         None => {
             let state = if tracepoint.required { State::Missing } else { State::Degraded };
@@ -97,24 +99,15 @@ pub fn tracepoints(btf: &Btf) -> Section {
 
 /// Arguments that came late, which `Features` asks for by their number as well.
 fn detail(kind: Kind, args: usize) -> &'static str {
-    match (kind, args >= 3) {
-        (Kind::Retransmit, true) => "failed attempts are seen, with their error",
-        (Kind::Retransmit, false) => "only what was sent is seen: attempts that failed locally are hidden",
-        (Kind::SendReset, true) => "with the kernel's reason for the reset",
-        (Kind::SendReset, false) => {
-            "without a reason: why this side sent a reset is concluded from the socket"
+    match kind {
+        Kind::Retransmit if args >= 3 => "failed attempts are seen, with their error",
+        Kind::Retransmit => "only what was sent is seen: attempts that failed locally are hidden",
+        Kind::SendReset if args >= 3 => "with the kernel's reason for the reset",
+        Kind::SendReset => {
+            "without the kernel's reason: why this side sent a reset is derived from the socket"
         }
-        (
-            Kind::SynAck
-            | Kind::State
-            | Kind::ReceiveReset
-            | Kind::CongState
-            | Kind::Destroy
-            | Kind::ErrorReport
-            | Kind::Calibrate
-            | Kind::Seed,
-            _,
-        ) => "",
+        Kind::SynAck | Kind::State | Kind::ReceiveReset | Kind::CongState | Kind::Destroy => "",
+        Kind::ErrorReport | Kind::Calibrate | Kind::Seed => "",
     }
 }
 
@@ -133,19 +126,19 @@ fn of_features(features: &Features) -> Vec<Item> {
         .missing_fields()
         .filter(|&field| !has_alternative(features, field))
         .filter_map(|field| {
-            let lost = losses::without(field.name()).err()?;
+            let lost = missing_fields::without(field.name()).err()?;
             Some(Item::new(field.name(), State::Degraded, format!("not in this kernel: {lost}")))
         })
         .collect();
     let found = Field::COUNT - features.missing_fields().count();
-    let summary = format!("{found} of {} places in kernel structures found", Field::COUNT);
+    let summary = format!("{found} of {} fields of kernel structures found", Field::COUNT);
     items.push(Item::new("fields", State::Ok, summary));
     items.extend(lost);
     for pair in
         [[Field::sk_cgroup, Field::sk_cgroup_val], [Field::cgroup_ancestors, Field::cgroup_ancestor_ids]]
     {
         if pair.iter().all(|&field| !features.has_field(field)) {
-            let lost = "the kernel has it nowhere: flows have no cgroup, and --cgroup matches nothing";
+            let lost = "not in this kernel: flows have no cgroup, and --cgroup matches nothing";
             items.push(Item::new(pair[0].name(), State::Degraded, lost));
         }
     }
@@ -162,7 +155,7 @@ fn of_features(features: &Features) -> Vec<Item> {
         Item::new("flow id", State::Ok, "the socket's cookie, as in ss -e")
     } else {
         let lost =
-            "programs may not ask for the cookie: ids are tcpretrans's own, unless ss -e was run before";
+            "BPF programs cannot read the socket's cookie: ids are tcpretrans's own, unless ss -e was run before";
         Item::new("flow id", State::Degraded, lost)
     });
     items

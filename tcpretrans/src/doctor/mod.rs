@@ -3,25 +3,23 @@
 pub mod args;
 mod budget;
 pub mod findings;
-mod losses;
 mod machine;
+mod missing_fields;
 mod proof;
 mod sysctls;
 mod text;
 
-use std::{
-    io::{self, IsTerminal, Write},
-    process::ExitCode,
-};
+use std::io::{self, Write};
 
-use anyhow::Context;
 use findings::{Findings, Item, Section, State};
 
 use crate::{
-    cli::exit::sentence,
     doctor::args::DoctorFormat,
+    failure::{Failure, sentence},
+    kernel,
     kernel::{btf::Btf, privileges::Standing},
-    options::exit::Exit,
+    options::Exit,
+    page::Page,
 };
 
 /// Machines full of containers have thousands.
@@ -31,28 +29,22 @@ const MOST_NAMESPACES: usize = 64;
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub fn run(format: DoctorFormat) -> anyhow::Result<ExitCode> {
+pub fn run(format: DoctorFormat) -> Result<Exit, Failure> {
     let findings = examine();
     let mut stdout = io::stdout().lock();
     let text = match format {
-        DoctorFormat::Json => serde_json::to_string(&findings)? + "\n",
-        DoctorFormat::Text => {
-            let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            text::render(&findings, stdout.is_terminal() && !no_color)
-        }
+        DoctorFormat::Json => serde_json::to_string(&findings).map_err(Failure::stdout)? + "\n",
+        DoctorFormat::Text => text::render(&findings, Page::stdout()),
     };
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .context("cannot write to standard output")?;
-    Ok(if findings.can_trace { Exit::Done } else { Exit::CannotTrace }.into())
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
+    Ok(if findings.can_trace { Exit::Done } else { Exit::CannotTrace })
 }
 
 /// Examines this machine. Where privileges allow it, the programs are attached for a moment.
 pub fn examine() -> Findings {
     let kernel = machine::release();
     let standing = Standing::read();
-    let obstacle = standing.obstacles().into_iter().next().map(anyhow::Error::from);
+    let obstacle = standing.obstacles().into_iter().next().map(kernel::Error::from);
     let mut sections = vec![machine::foundations(&standing)];
     let (proof, failure) = match Btf::of_running_kernel() {
         Ok(btf) => {
@@ -68,7 +60,7 @@ pub fn examine() -> Findings {
             }
         }
         Err(error) => {
-            // Missing BTF was told above already; this is for what is there and is none.
+            // Missing BTF was reported above already; this is for a file that is there and is none.
             if standing.btf.is_none() {
                 let items = vec![Item::new("BTF", State::Missing, error.to_string())];
                 sections.push(Section { name: "Kernel types", items });
@@ -98,7 +90,7 @@ pub fn examine() -> Findings {
     }
 }
 
-fn verdict(failure: Option<&anyhow::Error>, degraded: usize) -> String {
+fn verdict(failure: Option<&kernel::Error>, degraded: usize) -> String {
     match (failure, degraded) {
         (Some(error), _) => format!("Cannot trace here: {}", sentence(error)),
         (None, 0) => "This machine can trace, and nothing is degraded.".to_owned(),
@@ -110,13 +102,14 @@ fn verdict(failure: Option<&anyhow::Error>, degraded: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::btf::BtfError;
 
     #[test]
     fn the_verdict_is_one_line() {
         assert_eq!(verdict(None, 0), "This machine can trace, and nothing is degraded.");
         assert_eq!(verdict(None, 1), "This machine can trace; one thing is degraded (see above).");
         assert_eq!(verdict(None, 3), "This machine can trace; 3 things are degraded (see above).");
-        let error = anyhow::anyhow!("two\nlines").context("it failed");
-        assert_eq!(verdict(Some(&error), 2), "Cannot trace here: it failed: two ... lines");
+        let error = BtfError::Read { path: "it".into(), source: io::Error::other("two\nlines") }.into();
+        assert_eq!(verdict(Some(&error), 2), "Cannot trace here: cannot read it: two ... lines");
     }
 }

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::findings::{Item, Section, State};
-use crate::kernel::{
-    btf::Btf,
-    features::Features,
-    hz,
-    programs::{Programs, Settings},
+use crate::{
+    failure::sentence,
+    kernel::{
+        self,
+        btf::Btf,
+        features::Features,
+        hz,
+        programs::{Programs, Settings},
+    },
 };
 
 /// Enough for what happens within the blink of an eye.
@@ -22,7 +26,7 @@ pub struct Proof {
     /// Timer ticks a second.
     pub hz: Option<u32>,
     /// The reason why tracing does not work.
-    pub failure: Option<anyhow::Error>,
+    pub failure: Option<kernel::Error>,
 }
 
 const NAME: &str = "Trial run";
@@ -38,11 +42,9 @@ pub fn run(btf: &Btf) -> Proof {
     Proof { section: Section { name: NAME, items }, hz, failure }
 }
 
-fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> anyhow::Result<u32> {
-    let missing = |name: &str, error: &anyhow::Error| {
-        Item::new(name, State::Missing, crate::cli::exit::sentence(error))
-    };
-    let attached = Features::detect(btf).map_err(anyhow::Error::from).and_then(|features| {
+fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> Result<u32, kernel::Error> {
+    let missing = |name: &str, error: &kernel::Error| Item::new(name, State::Missing, sentence(error));
+    let attached = Features::detect(btf).map_err(kernel::Error::from).and_then(|features| {
         let settings = Settings { ring_bytes: RING_BYTES, ..Settings::default() };
         let (programs, ring) = Programs::attach(&features, &settings)?;
         let count = features.tracepoints.len() + usize::from(programs.watches_recovery_exit());
@@ -51,11 +53,11 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> anyhow::Result<u32> {
     let (count, (programs, mut ring)) =
         attached.inspect_err(|error| items.push(missing("programs", error)))?;
     items.push(Item::new("programs", State::Ok, format!("{count} accepted by the verifier and attached")));
-    let measured = hz::measure(&mut ring, PATIENCE).map_err(anyhow::Error::from);
+    let measured = hz::measure(&mut ring, PATIENCE).map_err(kernel::Error::from);
     drop(programs);
     let calibration = measured.inspect_err(|error| items.push(missing("records", error)))?;
-    items.push(Item::new("records", State::Ok, "tcpretrans's own listen() came back through the ring"));
-    let detail = format!("{}, by the first RTO of a new socket, which is one second", calibration.hz);
+    items.push(Item::new("records", State::Ok, "the event of a test socket arrived through the ring buffer"));
+    let detail = format!("{}, measured: the first RTO of a new socket is one second", calibration.hz);
     items.push(Item::new("HZ", State::Ok, detail));
     Ok(calibration.hz)
 }
@@ -64,9 +66,9 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> anyhow::Result<u32> {
 pub fn not_run(release: &str) -> Proof {
     let hz = hz::from_config(release);
     let hz_item = match hz {
-        Some(hz) => Item::new("HZ", State::Ok, format!("{hz}, by /boot/config-{release}")),
+        Some(hz) => Item::new("HZ", State::Ok, format!("{hz}, from /boot/config-{release}")),
         None => Item::new("HZ", State::Unknown, "only the attached programs can measure it"),
     };
-    let not_tried = Item::new("programs", State::Unknown, "not tried: see above what is missing");
+    let not_tried = Item::new("programs", State::Unknown, "not tried: something is missing, see above");
     Proof { section: Section { name: NAME, items: vec![not_tried, hz_item] }, hz, failure: None }
 }

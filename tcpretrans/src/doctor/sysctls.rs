@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    budget::{DATA_BASE_MS, connect_ms, model_ms, shown, synack_ms},
+    budget::{DATA_BASE_MS, connect_ms, model_ms, synack_ms},
     findings::{NamespaceSettings, Setting},
 };
-use crate::kernel::netns::{self, NetnsError};
+use crate::{
+    kernel::netns::{self, NetnsError},
+    words::time::millis,
+};
 
 /// Values by name; a kernel may lack some.
 type Values = BTreeMap<&'static str, i64>;
@@ -27,7 +30,7 @@ fn retries(value: i64) -> u32 {
 }
 
 fn seconds(value: i64) -> String {
-    shown(count(value).saturating_mul(1000))
+    millis(count(value).saturating_mul(1000))
 }
 
 fn rto_max_ms(values: &Values) -> u32 {
@@ -38,7 +41,7 @@ fn rto_max_ms(values: &Values) -> u32 {
 }
 
 fn data_ms(value: i64, values: &Values) -> String {
-    shown(model_ms(retries(value), DATA_BASE_MS, rto_max_ms(values)))
+    millis(model_ms(retries(value), DATA_BASE_MS, rto_max_ms(values)))
 }
 
 fn one_of(on: bool, yes: &str, no: &str) -> String {
@@ -50,7 +53,10 @@ const SYSCTLS: &[Sysctl] = &[
         name: "tcp_retries1",
         default: 3,
         meaning: |value, values| {
-            format!("doubts route and MTU after about {} without an answer", data_ms(value, values))
+            format!(
+                "after about {} without an ACK, the kernel looks for another route, and may probe for a smaller MTU",
+                data_ms(value, values)
+            )
         },
     },
     Sysctl {
@@ -78,7 +84,7 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, values| {
             let linear = values.get("tcp_syn_linear_timeouts").map_or(0, |&linear| retries(linear));
             let (ms, sent) = connect_ms(retries(value), linear, rto_max_ms(values));
-            format!("an unanswered connect() fails after about {}, {sent} retransmissions", shown(ms))
+            format!("an unanswered connect() fails after about {}, {sent} retransmissions", millis(ms))
         },
     },
     Sysctl {
@@ -92,7 +98,7 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, _| {
             format!(
                 "a handshake that the client does not finish is dropped after {}",
-                shown(synack_ms(retries(value)))
+                millis(synack_ms(retries(value)))
             )
         },
     },
@@ -126,7 +132,7 @@ const SYSCTLS: &[Sysctl] = &[
     Sysctl {
         name: "tcp_rto_max_ms",
         default: 120_000,
-        meaning: |value, _| format!("the RTO backs off to at most {}", shown(count(value))),
+        meaning: |value, _| format!("the RTO backs off to at most {}", millis(count(value))),
     },
     Sysctl {
         name: "tcp_thin_linear_timeouts",
@@ -147,7 +153,7 @@ const SYSCTLS: &[Sysctl] = &[
             one_of(
                 matches!(value, 3 | 4),
                 "tail loss probes are sent",
-                "no tail loss probes: lost tails wait for the RTO",
+                "no tail loss probes: if the last segments are lost, nothing happens until the RTO",
             )
         },
     },
@@ -169,8 +175,8 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, _| {
             one_of(
                 value != 0,
-                "F-RTO recognises unnecessary RTOs",
-                "F-RTO is off: unnecessary RTOs go unnoticed more often",
+                "F-RTO recognises spurious timeouts",
+                "F-RTO is off: fewer spurious timeouts are recognised",
             )
         },
     },
@@ -191,8 +197,8 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, _| {
             one_of(
                 value != 0,
-                "tells peers of duplicates",
-                "does not tell peers that they retransmitted in vain",
+                "tells peers about duplicate segments",
+                "does not tell peers about their spurious retransmissions",
             )
         },
     },
@@ -202,8 +208,8 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, _| {
             one_of(
                 value != 0,
-                "timestamps: retransmissions in vain are recognised",
-                "no timestamps: fewer retransmissions in vain are recognised",
+                "timestamps: spurious retransmissions are recognised",
+                "no timestamps: fewer spurious retransmissions are recognised",
             )
         },
     },
@@ -211,9 +217,9 @@ const SYSCTLS: &[Sysctl] = &[
         name: "tcp_mtu_probing",
         default: 0,
         meaning: |value, _| match value {
-            0 => "an MTU black hole is not probed for".to_owned(),
-            1 => "probes for an MTU black hole once tcp_retries1 is reached".to_owned(),
-            _ => "probes for the MTU always".to_owned(),
+            0 => "MTU black holes are not looked for".to_owned(),
+            1 => "probes for a smaller MTU once tcp_retries1 is reached".to_owned(),
+            _ => "always probes for the MTU".to_owned(),
         },
     },
     Sysctl {
@@ -276,20 +282,19 @@ mod tests {
     fn retries_are_told_as_time() {
         assert_eq!(
             meaning(&[("tcp_retries2", 15)], "tcp_retries2"),
-            "gives up at the first timer that expires 924.6 s (15 min 25 s) or more after the first retransmission"
+            "gives up at the first timer that expires 15 min 25 s or more after the first retransmission"
         );
         assert_eq!(
             meaning(&[("tcp_retries2", 15), ("tcp_rto_max_ms", 1000)], "tcp_retries2"),
             "gives up at the first timer that expires 14.4 s or more after the first retransmission"
         );
-        assert!(meaning(&[("tcp_orphan_retries", 0)], "tcp_orphan_retries").ends_with("after about 102.2 s"));
         assert!(
-            meaning(&[("tcp_keepalive_time", 7200)], "tcp_keepalive_time")
-                .contains("7875 s (2 h 11 min 15 s)")
+            meaning(&[("tcp_orphan_retries", 0)], "tcp_orphan_retries").ends_with("after about 1 min 42 s")
         );
+        assert!(meaning(&[("tcp_keepalive_time", 7200)], "tcp_keepalive_time").contains("2 h 11 min"));
         assert_eq!(
             meaning(&[("tcp_syn_retries", 6), ("tcp_syn_linear_timeouts", 4)], "tcp_syn_retries"),
-            "an unanswered connect() fails after about 131 s (2 min 11 s), 10 retransmissions"
+            "an unanswered connect() fails after about 2 min 11 s, 10 retransmissions"
         );
     }
 

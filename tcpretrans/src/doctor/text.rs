@@ -1,10 +1,12 @@
 //! The findings for people.
 
-use std::fmt::Write;
-
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 use super::findings::{Findings, NamespaceSettings, Setting, State};
+use crate::page::{ALARM, COMMAND, FAINT, GOOD, NOTICE, PLAIN, Page, Pen, Text};
+
+/// Columns of the marks.
+const MARK: usize = 8;
 
 impl State {
     fn word(self) -> &'static str {
@@ -18,76 +20,72 @@ impl State {
 
     fn style(self) -> Style {
         match self {
-            Self::Ok => AnsiColor::Green.on_default(),
-            Self::Degraded => AnsiColor::Yellow.on_default(),
-            Self::Missing => AnsiColor::Red.on_default().bold(),
-            Self::Unknown => Style::new().dimmed(),
+            Self::Ok => GOOD,
+            Self::Degraded => NOTICE,
+            Self::Missing => ALARM,
+            Self::Unknown => FAINT,
         }
     }
 }
 
-/// Writes text with or without colour.
-struct Pen {
-    text: String,
-    colour: bool,
-}
-
-impl Pen {
-    fn styled(&self, style: Style, text: &str) -> String {
-        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
-    }
-
-    fn line(&mut self, line: &str) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.text, "{}", line.trim_end());
-    }
-
-    fn heading(&mut self, heading: &str) {
-        let heading = self.styled(Style::new().bold(), heading);
-        self.line("");
-        self.line(&heading);
-    }
-
-    /// A mark, a name, and words.
-    fn row(&mut self, mark: &str, style: Style, name: &str, width: usize, detail: &str) {
-        let mark = self.styled(style, &format!("{mark:<8}"));
-        self.line(&format!("  {mark}  {name:<width$}  {detail}"));
-    }
-}
-
-/// The whole report; the verdict is its last line.
-pub fn render(findings: &Findings, colour: bool) -> String {
-    let mut pen = Pen { text: String::new(), colour };
-    pen.line(&format!("tcpretrans {} on Linux {}", findings.version, findings.kernel));
+/// The whole report; the verdict is its last paragraph.
+pub fn render(findings: &Findings, page: Page) -> String {
+    let mut pen = Pen::new(page);
+    pen.line(format!("tcpretrans {} on Linux {}", findings.version, findings.kernel));
     for section in &findings.sections {
         pen.heading(section.name);
         let width = section.items.iter().map(|item| item.name.len()).max().unwrap_or(0);
         for item in &section.items {
-            pen.row(item.state.word(), item.state.style(), &item.name, width, &item.detail);
+            finding(
+                &mut pen,
+                Text::styled(item.state.style(), item.state.word()),
+                &item.name,
+                width,
+                &item.detail,
+            );
         }
     }
     if let Some((own, others)) = findings.namespaces.split_first() {
-        render_namespace(&mut pen, own, true);
+        namespace(&mut pen, own, true);
         let (changed, untouched): (Vec<&NamespaceSettings>, Vec<_>) =
             others.iter().partition(|namespace| namespace.error.is_some() || has_changes(namespace));
-        for namespace in changed {
-            render_namespace(&mut pen, namespace, false);
+        for other in changed {
+            namespace(&mut pen, other, false);
         }
         if !untouched.is_empty() {
             let labels: Vec<&str> = untouched.iter().map(|namespace| namespace.label.as_str()).collect();
-            pen.line("");
-            pen.line(&format!("All TCP settings are as the kernel sets them in: {}", labels.join(", ")));
+            pen.gap();
+            let text = format!("All TCP settings have the kernel's defaults in: {}", labels.join(", "));
+            pen.paragraph("", 2, PLAIN, text);
         }
     }
     if findings.namespaces_left_out > 0 {
-        pen.line("");
-        pen.line(&format!("... and {} more network namespaces", findings.namespaces_left_out));
+        pen.gap();
+        pen.line(format!("... and {} more network namespaces", findings.namespaces_left_out));
     }
-    pen.line("");
+    pen.gap();
     let style = if findings.can_trace { State::Ok.style() } else { State::Missing.style() };
-    let verdict = pen.styled(style, &findings.verdict);
-    pen.line(&verdict);
-    pen.text
+    explained(&mut pen, Text::default(), 0, style, &findings.verdict);
+    pen.finish()
+}
+
+/// A mark, a name, and words.
+fn finding(pen: &mut Pen, mark: Text, name: &str, width: usize, detail: &str) {
+    let lead = Text::blank(2).then(mark.pad(MARK)).and(PLAIN, format!("  {name:<width$}  "));
+    let indent = lead.width();
+    explained(pen, lead, indent, PLAIN, detail);
+}
+
+/// Words. What keeps a machine from tracing often ends in the command that helps, `...: sudo ...`: to be copied, it
+/// stands alone on its line.
+fn explained(pen: &mut Pen, lead: Text, indent: usize, style: Style, text: &str) {
+    match text.split_once(": sudo ") {
+        Some((words, command)) => {
+            pen.paragraph(lead, indent, style, format!("{words}:"));
+            pen.command(6, &format!("sudo {command}"));
+        }
+        None => pen.paragraph(lead, indent, style, text),
+    }
 }
 
 fn has_changes(namespace: &NamespaceSettings) -> bool {
@@ -95,10 +93,12 @@ fn has_changes(namespace: &NamespaceSettings) -> bool {
 }
 
 /// The process's own namespace in full, of the others what is not as the kernel sets it.
-fn render_namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool) {
+fn namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool) {
     pen.heading(&format!("TCP settings of network namespace {} ({})", namespace.netns, namespace.label));
     if let Some(error) = &namespace.error {
-        pen.row(State::Unknown.word(), State::Unknown.style(), error, 0, "");
+        let unknown = Text::styled(State::Unknown.style(), State::Unknown.word());
+        let lead = Text::blank(2).then(unknown.pad(MARK + 2));
+        pen.paragraph(lead, MARK + 4, PLAIN, error);
         return;
     }
     let shown: Vec<&Setting> =
@@ -107,10 +107,10 @@ fn render_namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool)
     let width = shown.iter().map(|setting| name(setting).len()).max().unwrap_or(0);
     for setting in shown {
         if setting.value == setting.default {
-            pen.row("", Style::new(), &name(setting), width, &setting.meaning);
+            finding(pen, Text::default(), &name(setting), width, &setting.meaning);
         } else {
             let detail = format!("{} (default {})", setting.meaning, setting.default);
-            pen.row("changed", AnsiColor::Cyan.on_default(), &name(setting), width, &detail);
+            finding(pen, Text::styled(COMMAND, "changed"), &name(setting), width, &detail);
         }
     }
 }
@@ -118,7 +118,10 @@ fn render_namespace(pen: &mut Pen, namespace: &NamespaceSettings, in_full: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::findings::{Item, Section};
+    use crate::{
+        doctor::findings::{Item, Section},
+        page::proof,
+    };
 
     fn setting(name: &'static str, value: i64, default: i64) -> Setting {
         Setting { name, value, default, meaning: "means something".to_owned() }
@@ -155,6 +158,10 @@ mod tests {
         }
     }
 
+    fn rendered(columns: usize, colour: bool) -> String {
+        render(&findings(), Page { columns, colour })
+    }
+
     #[test]
     fn is_laid_out_in_columns() {
         let expected = "\
@@ -174,27 +181,35 @@ TCP settings of network namespace 7 (ip netns y)
 TCP settings of network namespace 7 (java[1])
   unknown   cannot enter it: no
 
-All TCP settings are as the kernel sets them in: ip netns x, nginx[2]
+All TCP settings have the kernel's defaults in: ip netns x, nginx[2]
 
 ... and 2 more network namespaces
 
 This machine can trace.
 ";
-        assert_eq!(render(&findings(), false), expected);
+        assert_eq!(rendered(80, false), expected);
     }
 
     #[test]
     fn colour_changes_nothing_else() {
-        let coloured = render(&findings(), true);
+        let coloured = rendered(80, true);
         assert!(coloured.contains("\x1b[32mok"), "{coloured:?}");
-        let mut plain = String::new();
-        let mut rest = coloured.as_str();
-        while let Some((before, after)) = rest.split_once('\x1b') {
-            plain.push_str(before);
-            rest = after.split_once('m').expect("an escape sequence").1;
+        let plain = proof::plain(&coloured);
+        assert_eq!(plain, rendered(80, false));
+    }
+
+    #[test]
+    fn a_command_to_copy_stands_alone() {
+        let command = "sudo setcap cap_bpf,cap_perfmon=ep /a/place/with/a/long/name/tcpretrans";
+        let mut findings = findings();
+        findings.can_trace = false;
+        findings.verdict =
+            format!("Cannot trace here: no right to load BPF programs; grant it with: {command}");
+        findings.sections[0].items[1].detail = "words ".repeat(40) + "\u{1b}[2J";
+        for columns in [20, 60, 80, 100, 200] {
+            let text = render(&findings, Page { columns, colour: false });
+            assert!(text.lines().any(|line| line.trim_start() == command), "{text}");
+            proof::fits(&text, columns, &proof::COMMANDS);
         }
-        plain.push_str(rest);
-        // Trailing blanks differ: a coloured line ends in its reset.
-        assert_eq!(plain, render(&findings(), false));
     }
 }

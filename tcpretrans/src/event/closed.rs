@@ -1,56 +1,62 @@
-//! How a connection ended, and who hung up while TCP was still trying.
+//! How a connection ended.
 
-use std::sync::Arc;
+#[cfg(test)]
+use tcpretrans_ebpf::tcp_state;
 
-use super::{Cause, Knob, Who};
+#[cfg(test)]
+use super::samples::{NOW_NS, S};
+use super::{
+    Cause, Clock, HungUp, Knob, Who,
+    cause::{Manner, Timer},
+    json::{Errno, Reading, Signal, State, Timestamp, WallClock, object},
+};
 
-/// A traced flow left.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Closed {
-    /// Why.
-    pub cause: Cause,
-    /// Who ended it; `None` if unknown.
-    pub who: Option<Who>,
-    /// errno that the application gets; `None`: none.
-    pub error: Option<i32>,
-    /// What ended it, if a knob did.
-    pub knob: Option<Knob>,
-    /// State that it left.
-    pub state: u8,
-    /// Successful retransmission attempts in its life, as far as they were traced; those of an episode that was on
-    /// when the trace began included.
-    pub retransmissions: u32,
-    /// Segments in them.
-    pub segs: u32,
-    /// Bytes sent and never acknowledged.
-    pub unacked_bytes: u32,
-    /// Bytes that the application wrote and that were never sent.
-    pub unsent_bytes: u32,
-    /// Since it was opened, ms; `None`: it is older than the trace.
-    pub lifetime_ms: Option<u64>,
-    /// Since anything last arrived from the peer, ms; `None`: nothing ever did.
-    pub silent_ms: Option<u64>,
-    /// The last forecast of its death, mono ns.
-    pub predicted_at_ns: Option<u64>,
-    /// The end that hung up while TCP was still trying.
-    pub hung_up: Option<HungUp>,
-    /// The signal that killed the process whose socket it was, if that is why it closed.
-    pub killed_by: Option<u8>,
-    /// One sentence for people; [`Closed::sentence`] has the whole of it.
-    pub note: String,
+object! {
+    /// A traced flow left.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Closed then Closed::without_time {
+        /// Why.
+        pub cause: Cause = Cause::RetransmitTimeout,
+        /// Who ended it; `None` if unknown.
+        pub who: Option<Who> = Some(Who::Kernel),
+        /// errno that the application gets; `None`: none.
+        pub error: Option<i32> as Option<Errno> = Some(libc::ETIMEDOUT),
+        /// What ended it, if a knob did.
+        pub knob: Option<Knob> = Some(Knob::TcpRetries2),
+        /// State that it left.
+        pub state: u8 as State = tcp_state::ESTABLISHED,
+        /// Successful retransmission attempts in its life, as far as they were traced; those of an episode that was
+        /// on when the trace began included.
+        pub retransmissions: u32 = 16,
+        /// Segments in them.
+        pub segs: u32 = 16,
+        /// Bytes sent and never acknowledged.
+        pub unacked_bytes: u32 = 14_480,
+        /// Bytes that the application wrote and that were never sent.
+        pub unsent_bytes: u32 = 185_520,
+        /// Since it was opened, ms; `None`: it is older than the trace.
+        pub lifetime_ms: Option<u64> = Some(998_000),
+        /// Since anything last arrived from the peer, ms; `None`: nothing ever did.
+        pub silent_ms: Option<u64> = Some(938_100),
+        /// The last forecast of its death, mono ns.
+        pub predicted_at_ns("predicted_at"): Option<u64> as Option<WallClock> = Some(NOW_NS + S),
+        /// The end that hung up while TCP was still trying.
+        pub hung_up: Option<HungUp> = None,
+        /// The signal that killed the process whose socket it was, if that is why it closed.
+        pub killed_by: Option<u8> as Option<Signal> = None,
+        /// One sentence for people; [`Closed::sentence`] has the whole of it.
+        pub note[written Closed::sentence_in_utc]: String =
+            "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)".to_owned(),
+    }
 }
 
 impl Closed {
     /// Did the retransmission timer give up (`tcp_retransmit_timer`)? Not so the timers of probes: without data in
     /// flight (`tcp_probe_timer`, `tcp_keepalive_timer`), or into a closed window.
     pub fn by_retransmission_timer(&self) -> bool {
-        let limit_of_tries = matches!(
-            self.cause,
-            Cause::RetransmitTimeout | Cause::UserTimeout | Cause::ConnectTimeout | Cause::OrphanTimeout
-        );
         // A FIN in flight is no byte, but then nothing is left to send.
         let in_flight = self.unacked_bytes > 0 || self.unsent_bytes == 0;
-        limit_of_tries && in_flight
+        self.cause.manner() == Manner::Timeout(Timer::Retransmission) && in_flight
     }
 
     /// The whole sentence for people. `time` tells a monotonic time (ns) as a wall-clock time: the note itself has
@@ -62,72 +68,32 @@ impl Closed {
             None => self.note.clone(),
         }
     }
+
+    fn sentence_in_utc(&self, clock: Clock) -> String {
+        self.sentence(|mono_ns| Timestamp { wall_ns: clock.wall_ns(mono_ns) }.utc_second())
+    }
+
+    /// The line has the whole sentence, the event its first part.
+    fn without_time(mut self, line: &Reading) -> Closed {
+        let note = std::mem::take(&mut self.note);
+        let rest = self.sentence_in_utc(line.clock);
+        self.note = note.strip_suffix(rest.as_str()).unwrap_or(&note).to_owned();
+        self
+    }
 }
 
 /// What stands between the note and the time until which TCP would have tried.
 const TRIED_UNTIL: &str = "; TCP itself would have tried until ";
 
-/// Which end hung up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HungUpSide {
-    /// This one.
-    Local,
-    /// The other one.
-    Peer,
-}
-
-impl HungUpSide {
-    /// Both.
-    pub const ALL: [HungUpSide; 2] = [Self::Local, Self::Peer];
-
-    /// The name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Peer => "peer",
-        }
-    }
-}
-
-/// An end hung up while what was sent stayed unacknowledged and TCP was still trying.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HungUp {
-    /// Which end.
-    pub side: HungUpSide,
-    /// The process that closed, if it is this end.
-    pub pid: Option<u32>,
-    /// Its name.
-    pub comm: Option<Arc<str>>,
-    /// Payload bytes unacknowledged then.
-    pub unacked_bytes: u32,
-    /// RTOs that had expired in a row by then.
-    pub retransmits: u32,
-    /// Since the first retransmission of what was unanswered, ms; `None`: there had not been one yet.
-    pub into_backoff_ms: Option<u64>,
-    /// Since data (or the SYN) was last sent, ms.
-    pub waited_ms: Option<u64>,
-    /// The retransmission timeout that was waited for, ms.
-    pub rto_ms: u64,
-    /// Until when TCP would have tried: the forecast of that moment, mono ns.
-    pub would_have_tried_until_ns: Option<u64>,
-}
-
-impl HungUp {
-    /// Did it not even wait for the first retransmission?
-    pub fn before_the_first_retransmission(&self) -> bool {
-        self.into_backoff_ms.is_none()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::samples;
+    use crate::event::json::Object;
 
     #[test]
     fn only_the_retransmission_timer_gives_up_data_in_flight() {
         let by_timer = |cause, unacked_bytes, unsent_bytes| {
-            let closed = Closed { cause, unacked_bytes, unsent_bytes, ..samples::closed() };
+            let closed = Closed { cause, unacked_bytes, unsent_bytes, ..Closed::sample() };
             closed.by_retransmission_timer()
         };
         assert!(by_timer(Cause::RetransmitTimeout, 1448, 0));

@@ -1,77 +1,94 @@
 //! A retransmission attempt.
 
-use tcpretrans_ebpf::Record;
+use std::borrow::Cow;
 
-use super::Deadline;
+#[cfg(test)]
+use proptest::prelude::{BoxedStrategy, Just, Strategy, prop_oneof};
+use serde::Deserializer;
+use tcpretrans_ebpf::Kind;
+#[cfg(test)]
+use tcpretrans_ebpf::tcp_state;
 
-/// What made the kernel retransmit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RetransmitType {
-    /// A SYN: connect() is waiting.
-    Syn,
-    /// A SYN-ACK: the handshake's second step.
-    SynAck,
-    /// The retransmission timer expired (RFC 6298).
-    Rto,
-    /// After an RTO, clocked out by ACKs (CA_Loss).
-    SlowStart,
-    /// Fast retransmit in recovery, RACK (RFC 8985) included.
-    Fast,
-    /// RACK's reordering timer expired.
-    RackTimer,
-    /// Tail loss probe (RFC 8985 section 7).
-    Tlp,
-    /// The RTO of a peer that closed its window with data in flight.
-    ZeroWindow,
-    /// The path's MTU shrank (`tcp_simple_retransmit`), or another loss that is no congestion.
-    Pmtu,
-    /// An ICMP error undid a backoff whose time had already passed (RFC 6069).
-    IcmpRevert,
-    /// None of the known patterns.
-    Unknown,
+use super::{
+    Deadline,
+    json::{Key, Reading, State, Value, Writing, names, object},
+};
+use crate::words::errno;
+
+names! {
+    /// What made the kernel retransmit, in the order in which totals are shown.
+    pub enum RetransmitType {
+        /// A SYN: connect() is waiting.
+        Syn = "syn",
+        /// A SYN-ACK: the handshake's second step.
+        SynAck = "synack",
+        /// The retransmission timer expired (RFC 6298).
+        Rto = "rto",
+        /// After an RTO, clocked out by ACKs (CA_Loss).
+        SlowStart = "slow_start",
+        /// Fast retransmit in recovery, RACK (RFC 8985) included.
+        Fast = "fast",
+        /// RACK's reordering timer expired.
+        RackTimer = "rack_timer",
+        /// Tail loss probe (RFC 8985 section 7).
+        Tlp = "tlp",
+        /// The RTO of a peer that closed its window with data in flight.
+        ZeroWindow = "zero_window",
+        /// The path's MTU shrank (`tcp_simple_retransmit`), or another loss that is no congestion.
+        Pmtu = "pmtu",
+        /// An ICMP error undid a backoff whose time had already passed (RFC 6069).
+        IcmpRevert = "icmp_revert",
+        /// None of the known patterns.
+        Unknown = "unknown",
+    }
 }
 
 impl RetransmitType {
-    /// All types, in the order in which totals are shown.
-    pub const ALL: [RetransmitType; 11] = [
-        Self::Syn,
-        Self::SynAck,
-        Self::Rto,
-        Self::SlowStart,
-        Self::Fast,
-        Self::RackTimer,
-        Self::Tlp,
-        Self::ZeroWindow,
-        Self::Pmtu,
-        Self::IcmpRevert,
-        Self::Unknown,
-    ];
-
-    /// The name in JSON, in `--type` and in the table.
-    pub fn name(self) -> &'static str {
+    /// Did an ACK bring it about, and not a timer of ours?
+    pub fn is_ack_clocked(self) -> bool {
         match self {
-            Self::Syn => "syn",
-            Self::SynAck => "synack",
-            Self::Rto => "rto",
-            Self::SlowStart => "slow_start",
-            Self::Fast => "fast",
-            Self::RackTimer => "rack_timer",
-            Self::Tlp => "tlp",
-            Self::ZeroWindow => "zero_window",
-            Self::Pmtu => "pmtu",
-            Self::IcmpRevert => "icmp_revert",
-            Self::Unknown => "unknown",
+            Self::SlowStart | Self::Fast | Self::RackTimer | Self::Pmtu => true,
+            Self::Syn
+            | Self::SynAck
+            | Self::Rto
+            | Self::Tlp
+            | Self::ZeroWindow
+            | Self::IcmpRevert
+            | Self::Unknown => false,
         }
     }
 
-    /// Did an ACK bring it about, and not a timer of ours?
-    pub fn is_ack_clocked(self) -> bool {
-        matches!(self, Self::SlowStart | Self::Fast | Self::RackTimer | Self::Pmtu)
+    /// Is it of a connection that is not established yet?
+    pub fn is_handshake(self) -> bool {
+        match self {
+            Self::Syn | Self::SynAck => true,
+            Self::Rto
+            | Self::SlowStart
+            | Self::Fast
+            | Self::RackTimer
+            | Self::Tlp
+            | Self::ZeroWindow
+            | Self::Pmtu
+            | Self::IcmpRevert
+            | Self::Unknown => false,
+        }
     }
 
-    /// The type of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|ty| ty.name() == name)
+    /// The tracepoint that tells of it.
+    pub fn tracepoint(self) -> Kind {
+        match self {
+            Self::SynAck => Kind::SynAck,
+            Self::Syn
+            | Self::Rto
+            | Self::SlowStart
+            | Self::Fast
+            | Self::RackTimer
+            | Self::Tlp
+            | Self::ZeroWindow
+            | Self::Pmtu
+            | Self::IcmpRevert
+            | Self::Unknown => Kind::Retransmit,
+        }
     }
 }
 
@@ -110,49 +127,112 @@ impl SendError {
             SendError::QueueDrop => true,
         }
     }
+
+    /// An errno's name, or `NET_XMIT_DROP`.
+    pub fn name(self) -> Cow<'static, str> {
+        match self {
+            SendError::Errno(number) => errno::name(number),
+            SendError::QueueDrop => Cow::Borrowed(QUEUE_DROP),
+        }
+    }
+
+    /// The error that [`SendError::name`] has made that text of.
+    pub fn from_name(name: &str) -> Option<SendError> {
+        match name {
+            QUEUE_DROP => Some(SendError::QueueDrop),
+            name => errno::number(name).map(SendError::Errno),
+        }
+    }
 }
 
-/// A retransmission attempt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Retransmit {
-    /// What made the kernel do it.
-    pub ty: RetransmitType,
-    /// Does the kernel's state leave no other reading?
-    pub certain: bool,
-    /// TCP state (`tcpretrans_ebpf::tcp_state`).
-    pub state: u8,
-    /// Segments in the skb.
-    pub segs: u32,
-    /// Payload bytes.
-    pub bytes: u32,
-    /// First sequence number, absolute; `None` for a SYN-ACK, whose tracepoint does not show it.
-    pub seq: Option<u32>,
-    /// Why the attempt was not sent; `None`: sent.
-    pub err: Option<SendError>,
-    /// RTOs that expired without an answer, this one included (`icsk_retransmits`; a request's timeouts).
-    pub retransmits: u32,
-    /// Exponent of the backoff before this one (`icsk_backoff`).
-    pub backoff: u32,
-    /// The RTO that has just expired, ms; `None` unless a timer did this.
-    pub rto_ms: Option<u64>,
-    /// The RTO that is now being waited for, ms; `None` unless a timer did this.
-    pub next_rto_ms: Option<u64>,
-    /// Smoothed round-trip time, us; `None`: never measured.
-    pub srtt_us: Option<u32>,
-    /// The RTO's allowance for variance, us; `None`: never measured.
-    pub rttvar_us: Option<u32>,
-    /// Congestion window, segments.
-    pub cwnd: u32,
-    /// Slow start threshold, segments; `None`: infinite.
-    pub ssthresh: Option<u32>,
-    /// Segments in flight.
-    pub packets_out: u32,
-    /// Bytes sent and not acknowledged.
-    pub unacked_bytes: u32,
-    /// Ordinal of the loss episode within the flow, from 1.
-    pub episode: u32,
-    /// When the kernel will give up; `None`: no death is pending.
-    pub deadline: Option<Deadline>,
-    /// What the kernel said, whole.
-    pub record: Record,
+/// What `tcp_retransmit_skb` says when the queueing discipline dropped the packet (`include/linux/netdevice.h`).
+const QUEUE_DROP: &str = "NET_XMIT_DROP";
+
+impl Value for SendError {
+    fn write(&self, out: &mut Writing<'_>) {
+        out.name(&self.name());
+    }
+
+    fn read<'de, D: Deserializer<'de>>(value: D, line: &Reading) -> Result<Self, D::Error> {
+        line.text(value, SendError::from_name)
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        prop_oneof![Just(SendError::QueueDrop), (1..600).prop_map(SendError::Errno)].boxed()
+    }
+}
+
+impl Key for SendError {
+    fn text(&self) -> Cow<'_, str> {
+        self.name()
+    }
+
+    fn known(text: &str) -> Option<Self> {
+        SendError::from_name(text)
+    }
+
+    #[cfg(test)]
+    fn any() -> BoxedStrategy<Self> {
+        <SendError as Value>::any()
+    }
+}
+
+object! {
+    /// A retransmission attempt.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Retransmit {
+        /// What made the kernel do it.
+        pub ty("type"): RetransmitType = RetransmitType::Rto,
+        /// Does the kernel's state leave no other reading?
+        pub certain: bool = true,
+        /// TCP state (`tcpretrans_ebpf::tcp_state`).
+        pub state: u8 as State = tcp_state::ESTABLISHED,
+        /// Segments in the skb.
+        pub segs: u32 = 1,
+        /// Payload bytes.
+        pub bytes: u32 = 1448,
+        /// First sequence number, absolute; `None` for a SYN-ACK, whose tracepoint does not show it.
+        pub seq: Option<u32> = Some(3_000_000_000),
+        /// Why the attempt was not sent; `None`: sent.
+        pub err: Option<SendError> = None,
+        /// RTOs that expired without an answer, this one included (`icsk_retransmits`; a request's timeouts).
+        pub retransmits: u32 = 1,
+        /// Exponent of the backoff before this one (`icsk_backoff`).
+        pub backoff: u32 = 0,
+        /// The RTO that has just expired, ms; `None` unless a timer did this.
+        pub rto_ms: Option<u64> = Some(204),
+        /// The RTO that is now being waited for, ms; `None` unless a timer did this.
+        pub next_rto_ms: Option<u64> = Some(408),
+        /// Smoothed round-trip time, us; `None`: never measured.
+        pub srtt_us: Option<u32> = Some(201),
+        /// The RTO's allowance for variance, us; `None`: never measured.
+        pub rttvar_us: Option<u32> = Some(200_000),
+        /// Congestion window, segments.
+        pub cwnd: u32 = 1,
+        /// Slow start threshold, segments; `None`: infinite.
+        pub ssthresh: Option<u32> = Some(5),
+        /// Segments in flight.
+        pub packets_out: u32 = 10,
+        /// Bytes sent and not acknowledged.
+        pub unacked_bytes: u32 = 14_480,
+        /// Ordinal of the loss episode within the flow, from 1.
+        pub episode: u32 = 1,
+        /// When the kernel will give up; `None`: no death is pending.
+        pub deadline: Option<Deadline> = Some(Deadline::sample()),
+        raw record = super::samples::rto_record();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_packet_has_no_errno() {
+        for error in [SendError::QueueDrop, SendError::Errno(libc::ENETUNREACH)] {
+            assert_eq!(SendError::from_name(&error.name()), Some(error));
+        }
+        assert_eq!(SendError::QueueDrop.name(), "NET_XMIT_DROP");
+    }
 }

@@ -1,13 +1,14 @@
-//! Events as they occur, for the sinks' tests.
+//! Events as they occur, for tests. Each event's definition has an example; here are variations of them.
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
+use super::json::Object;
 use crate::event::{
-    Cause, Clock, Closed, Deadline, Event, Flow, FlowId, HungUp, HungUpSide, Knob, Lost, LostWhere,
-    Observation, Recovered, RecoveredBy, Retransmit, RetransmitType, Start, Threshold, ThresholdName, What,
-    Who,
+    Clock, Closed, Deadline, Event, Flow, HungUp, Lost, LostWhere, Observation, Recovered, Retransmit,
+    RetransmitType, Start, Threshold, What,
 };
 
 /// 2026-11-22 15:04:07.123456789 UTC is 1000 s after the machine's start.
@@ -16,21 +17,11 @@ pub const CLOCK: Clock = Clock { wall_minus_mono_ns: 1_795_359_847_123_456_789 -
 /// When things happen.
 pub const NOW_NS: u64 = 1_000_000_000_000;
 
-const S: u64 = 1_000_000_000;
+/// A second, ns.
+pub const S: u64 = 1_000_000_000;
 
 pub fn ipv4_flow() -> Flow {
-    Flow {
-        laddr: "10.0.0.1".parse().unwrap(),
-        lport: 40000,
-        raddr: "10.0.0.2".parse().unwrap(),
-        rport: 9000,
-        netns: 4_026_531_840,
-        id: FlowId(0x1a2b),
-        pid: Some(1234),
-        comm: Some("java".into()),
-        uid: Some(1000),
-        cgroup: Some("/system.slice/x.service".into()),
-    }
+    Flow::sample()
 }
 
 pub fn ipv6_flow() -> Flow {
@@ -54,17 +45,7 @@ pub fn event(flow: Flow, what: What) -> Event {
 }
 
 pub fn deadline() -> Deadline {
-    Deadline {
-        knob: Knob::TcpRetries2,
-        limit: Some(15),
-        budget_ms: Some(924_600),
-        elapsed_ms: 204,
-        used: 0.00022,
-        earliest_ns: NOW_NS + 936 * S,
-        expected_ns: NOW_NS + 937 * S,
-        latest_ns: NOW_NS + 940 * S,
-        retransmissions_left: 15,
-    }
+    Deadline::sample()
 }
 
 /// Half a minute before the end.
@@ -80,8 +61,8 @@ pub fn nearly_dead() -> Deadline {
     }
 }
 
-/// The first RTO of a blackhole, as a machine with HZ=250 has it.
-pub fn rto() -> Retransmit {
+/// Of the first RTO of a blackhole, as a machine with HZ=250 has it.
+pub fn rto_record() -> Record {
     let mut record = Record {
         mono_ns: NOW_NS,
         jiffies: 4_295_000_000,
@@ -155,28 +136,12 @@ pub fn rto() -> Retransmit {
     ] {
         assert!(record.set(name, value), "{name}");
     }
-    Retransmit {
-        ty: RetransmitType::Rto,
-        certain: true,
-        state: tcp_state::ESTABLISHED,
-        segs: 1,
-        bytes: 1448,
-        seq: Some(3_000_000_000),
-        err: None,
-        retransmits: 1,
-        backoff: 0,
-        rto_ms: Some(204),
-        next_rto_ms: Some(408),
-        srtt_us: Some(201),
-        rttvar_us: Some(200_000),
-        cwnd: 1,
-        ssthresh: Some(5),
-        packets_out: 10,
-        unacked_bytes: 14_480,
-        episode: 1,
-        deadline: Some(deadline()),
-        record,
-    }
+    record
+}
+
+/// The first RTO of a blackhole.
+pub fn rto() -> Retransmit {
+    Retransmit::sample()
 }
 
 pub fn retransmit(retransmit: Retransmit) -> What {
@@ -212,74 +177,23 @@ pub fn last_rto() -> Retransmit {
 }
 
 pub fn closed() -> Closed {
-    Closed {
-        cause: Cause::RetransmitTimeout,
-        who: Some(Who::Kernel),
-        error: Some(libc::ETIMEDOUT),
-        knob: Some(Knob::TcpRetries2),
-        state: tcp_state::ESTABLISHED,
-        retransmissions: 16,
-        segs: 16,
-        unacked_bytes: 14_480,
-        unsent_bytes: 185_520,
-        lifetime_ms: Some(998_000),
-        silent_ms: Some(938_100),
-        predicted_at_ns: Some(NOW_NS + S),
-        hung_up: None,
-        killed_by: None,
-        note: "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)"
-            .to_owned(),
-    }
+    Closed::sample()
 }
 
 pub fn hung_up() -> HungUp {
-    HungUp {
-        side: HungUpSide::Peer,
-        pid: None,
-        comm: None,
-        unacked_bytes: 1448,
-        retransmits: 4,
-        into_backoff_ms: Some(3_200),
-        waited_ms: Some(140),
-        rto_ms: 3_264,
-        would_have_tried_until_ns: Some(NOW_NS + S),
-    }
+    HungUp::sample()
 }
 
 pub fn recovered() -> Recovered {
-    Recovered {
-        duration_ms: 1_428,
-        retransmissions: 4,
-        segs: 5,
-        max_backoff: 3,
-        spurious: Some(false),
-        by: RecoveredBy::CongState,
-        episode: 2,
-    }
+    Recovered::sample()
 }
 
 pub fn threshold() -> Threshold {
-    Threshold {
-        name: ThresholdName::Retries1,
-        deadline: Some(deadline()),
-        note: "3 RTOs in a row: the kernel doubts route and MTU".to_owned(),
-    }
+    Threshold::sample()
 }
 
 pub fn start() -> Start {
-    Start {
-        version: "0.1.0".to_owned(),
-        kernel: "6.18.0".to_owned(),
-        hz: 250,
-        command: vec!["tcpretrans".to_owned(), "-p".to_owned(), "9000".to_owned()],
-        filters: [("port".to_owned(), "9000".to_owned())].into(),
-        clock_ns: CLOCK.wall_minus_mono_ns,
-        features: [("retransmit_err".into(), true), ("cong_state".into(), false)].into(),
-        reset_reasons: [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
-        warn_at_percent: Some(50),
-        all_closes: Some(false),
-        part: Some(1),
-    }
+    Start::sample()
 }
 
 pub fn start_event() -> Event {
@@ -291,27 +205,59 @@ pub fn lost(records: u64, place: LostWhere) -> Event {
 }
 
 pub fn observation() -> Observation {
-    let record = Record {
+    Observation::sample()
+}
+
+/// Of a connection that is closed.
+pub fn state_record() -> Record {
+    Record {
         kind: Kind::State as u8,
         old: tcp_state::ESTABLISHED,
         new: tcp_state::CLOSE,
         current_comm: *b"swapper/0\0\0\0\0\0\0\0",
-        ..rto().record
-    };
-    Observation { kind: Kind::State, record }
+        ..rto_record()
+    }
 }
 
-/// One of each kind, in an order that could be.
+/// Each kind there is, and some more retransmissions, in an order that could be.
 pub fn one_of_each() -> Vec<Event> {
-    vec![
-        start_event(),
-        event(ipv4_flow(), retransmit(rto())),
-        event(ipv6_flow(), retransmit(fast())),
-        event(unknown_owner(), retransmit(last_rto())),
-        event(ipv4_flow(), What::Threshold(threshold())),
-        event(ipv6_flow(), What::Recovered(recovered())),
-        event(ipv4_flow(), What::Observation(Box::new(observation()))),
-        event(ipv4_flow(), What::Closed(Box::new(closed()))),
-        lost(17, LostWhere::Ring),
-    ]
+    let mut events: Vec<Event> = What::samples()
+        .into_iter()
+        .map(|what| match &what {
+            What::Recovered(_) => event(ipv6_flow(), what),
+            // What the ring lost is nobody's.
+            What::Lost(_) => Event { mono_ns: NOW_NS, flow: None, what },
+            _ if what.role().has_flow => event(ipv4_flow(), what),
+            _ => Event { mono_ns: NOW_NS, flow: None, what },
+        })
+        .collect();
+    let after_the_first = 2;
+    let more = [event(ipv6_flow(), retransmit(fast())), event(unknown_owner(), retransmit(last_rto()))];
+    events.splice(after_the_first..after_the_first, more);
+    events
+}
+
+/// Any record of a kernel: only the padding is zero.
+pub fn any_record() -> BoxedStrategy<Record> {
+    let bytes = prop::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], Record::SIZE);
+    (bytes, prop::sample::select(&Kind::ALL[..]))
+        .prop_map(|(mut bytes, kind)| {
+            bytes[std::mem::offset_of!(Record, kind)] = kind as u8;
+            let (_, mut record) = Record::decode(&bytes).unwrap();
+            record.reserved = Default::default();
+            record.sock.pad = Default::default();
+            record
+        })
+        .boxed()
+}
+
+/// Any event that can be told at all.
+pub fn any_event() -> impl Strategy<Value = Event> {
+    // Times that have a date: some 36 years of uptime.
+    let mono_ns = 0..1_u64 << 60;
+    let flow = prop::option::of(<Flow as Object>::any().prop_map(Arc::new));
+    (mono_ns, flow, What::any()).prop_map(|(mono_ns, flow, what)| {
+        let flow = flow.filter(|_| what.role().has_flow);
+        Event { mono_ns, flow, what }
+    })
 }

@@ -55,7 +55,13 @@ impl Gate {
                 wanted
             }
             What::Closed(_) => self.matched.remove(flow.id),
-            _ => self.matched.contains(flow.id),
+            What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Recovered(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::Start(_)
+            | What::End(_) => self.matched.contains(flow.id),
         }
     }
 

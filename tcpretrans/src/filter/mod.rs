@@ -19,7 +19,7 @@ use ports::PortSet;
 use prefix::Prefix;
 
 use crate::{
-    event::{Event, Flow, RetransmitType, What},
+    event::{Flow, RetransmitType},
     filter::kernel_maps::KernelFilter,
 };
 
@@ -98,16 +98,6 @@ impl Filter {
             && (self.netns.is_empty() || self.netns.contains(&flow.netns))
             && (self.cgroups.is_empty() || self.cgroup_matches(flow))
             && self.owner_matches(flow)
-    }
-
-    /// Does an event match on its own? The tracer's own events (without a flow) always do. `--type` is asked of
-    /// retransmissions alone; [`gate::Gate`] knows what became of the flow's other events.
-    pub fn matches_event(&self, event: &Event) -> bool {
-        event.flow.as_ref().is_none_or(|flow| self.matches(flow))
-            && match &event.what {
-                What::Retransmit(retransmit) => self.matches_type(retransmit.ty),
-                _ => true,
-            }
     }
 
     /// Is this type of retransmission wanted?

@@ -4,38 +4,12 @@
 //! zero-window RTO), but leaves it during a tail loss probe and a RACK timer; the congestion state is already
 //! the new one. `docs/retransmission-types.md` has the table.
 
-use tcpretrans_ebpf::{Record, tcp_state};
+use tcpretrans_ebpf::Record;
 
-use crate::event::RetransmitType;
-
-/// `icsk_pending` (`include/net/inet_connection_sock.h`).
-pub(super) mod pending {
-    pub const NONE: u8 = 0;
-    pub const LOSS_PROBE: u8 = 5;
-    pub const REO_TIMEOUT: u8 = 6;
-}
-
-/// `enum tcp_ca_state`
-pub mod ca_state {
-    /// Data was lost or reordered, nothing decided yet: up to here no loss episode.
-    pub const DISORDER: u8 = 1;
-    /// Window reduced: ECN, or a tail loss probe that was answered.
-    pub const CWR: u8 = 2;
-    /// Fast recovery.
-    pub const RECOVERY: u8 = 3;
-    /// After an RTO.
-    pub const LOSS: u8 = 4;
-}
-
-/// `TCPCB_LOST`
-const LOST: u8 = 4;
-/// `SOCK_DEAD` in `sk_flags`: no application holds the socket any more.
-const SOCK_DEAD: u64 = 1;
-
-/// No application holds the socket any more.
-pub fn is_orphan(record: &Record) -> bool {
-    record.sock.sk_flags & SOCK_DEAD != 0
-}
+use crate::{
+    event::RetransmitType,
+    socket::{CaState, Pending, RecordExt, SnapshotExt, TcpState},
+};
 
 /// A type, and whether the socket's state leaves no other reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,34 +32,31 @@ fn probably(ty: RetransmitType) -> Classified {
 /// `None` if this is the first that was seen of it.
 pub fn classify(record: &Record, last_retransmits: Option<u8>) -> Classified {
     let sock = &record.sock;
-    let lost = record.sacked & LOST != 0;
-    let head = record.seq == sock.snd_una;
-    if sock.skc_state == tcp_state::SYN_SENT {
+    let state = sock.state();
+    if state == TcpState::SynSent {
         return certainly(RetransmitType::Syn);
     }
-    if sock.icsk_pending == pending::NONE {
+    if sock.pending() == Pending::Nothing {
         // With packets in flight a timer is always armed, except inside the two handlers that zero this.
-        let zero_window = sock.snd_wnd == 0 && !is_orphan(record) && sock.skc_state != tcp_state::SYN_RECV;
+        let zero_window = sock.snd_wnd == 0 && !sock.is_orphan() && state != TcpState::SynRecv;
         return certainly(if zero_window { RetransmitType::ZeroWindow } else { RetransmitType::Rto });
     }
-    match sock.ca_state {
-        ca_state::LOSS => match last_retransmits {
+    let head = record.is_of_head();
+    match (sock.ca_state(), sock.pending()) {
+        (CaState::Loss, _) => match last_retransmits {
             // tcp_ld_RTO_revert ran the timer's handler itself: the count rises outside of the timer.
             Some(last) if sock.icsk_retransmits > last && head => certainly(RetransmitType::IcmpRevert),
             None if sock.icsk_retransmits > 0 && head => probably(RetransmitType::SlowStart),
             _ if sock.undo_marker == 0 && sock.icsk_retransmits == 0 => probably(RetransmitType::Pmtu),
             _ => certainly(RetransmitType::SlowStart),
         },
-        ca_state::RECOVERY => {
-            let timer_expired = sock.timer_expires.wrapping_sub(record.jiffies) as i64 <= 0;
-            match sock.icsk_pending {
-                pending::LOSS_PROBE if !lost => probably(RetransmitType::Tlp),
-                pending::REO_TIMEOUT if timer_expired => certainly(RetransmitType::RackTimer),
-                _ => certainly(RetransmitType::Fast),
-            }
+        (CaState::Recovery, Pending::LossProbe) if !record.was_marked_lost() => probably(RetransmitType::Tlp),
+        (CaState::Recovery, Pending::Reordering) if sock.timer_expires() <= record.now() => {
+            certainly(RetransmitType::RackTimer)
         }
-        state if state <= ca_state::CWR && sock.icsk_pending == pending::LOSS_PROBE => {
-            Classified { ty: RetransmitType::Tlp, certain: !lost }
+        (CaState::Recovery, _) => certainly(RetransmitType::Fast),
+        (CaState::Open | CaState::Disorder | CaState::Cwr, Pending::LossProbe) => {
+            Classified { ty: RetransmitType::Tlp, certain: !record.was_marked_lost() }
         }
         _ => probably(RetransmitType::Unknown),
     }
@@ -95,8 +66,12 @@ pub fn classify(record: &Record, last_retransmits: Option<u8>) -> Classified {
 mod tests {
     use RetransmitType::*;
     use proptest::prelude::*;
+    use tcpretrans_ebpf::tcp_state;
 
     use super::*;
+
+    /// `TCPCB_LOST`
+    const LOST: u8 = 4;
 
     struct Row {
         origin: &'static str,

@@ -4,7 +4,7 @@ use tcpretrans_ebpf::Record;
 
 use crate::{
     event::{Recovered, RecoveredBy, RetransmitType},
-    socket::seq::SeqNum,
+    socket::{Nanos, RecordExt, SeqNum, SnapshotExt},
 };
 
 /// An episode that is not over.
@@ -12,8 +12,8 @@ use crate::{
 pub struct Episode {
     /// Ordinal within the flow, from 1.
     pub number: u32,
-    /// First retransmission, mono ns.
-    pub started_ns: u64,
+    /// First retransmission.
+    pub started: Nanos,
     /// Attempts that were sent.
     pub retransmissions: u32,
     /// Segments in them.
@@ -29,9 +29,9 @@ pub struct Episode {
     /// `dsack_dups` when it began.
     pub dsack_dups: u32,
     /// `tcp_retries1` was announced.
-    pub retries1_told: bool,
+    pub announced_retries1: bool,
     /// `--warn-at` was announced.
-    pub deadline_told: bool,
+    pub announced_deadline: bool,
 }
 
 impl Episode {
@@ -39,21 +39,20 @@ impl Episode {
     pub fn begin(number: u32, record: &Record) -> Episode {
         Episode {
             number,
-            started_ns: record.mono_ns,
+            started: record.time(),
             retransmissions: 0,
             segs: 0,
             max_backoff: 0,
             only_tlp: true,
-            high_seq: SeqNum(record.sock.snd_una),
+            high_seq: record.sock.unacknowledged(),
             undo_marked: false,
             dsack_dups: record.sock.dsack_dups,
-            retries1_told: false,
-            deadline_told: false,
+            announced_retries1: false,
+            announced_deadline: false,
         }
     }
 
-    /// Takes over an episode that was on before the trace began. `retrans_stamp` is when its first retransmission
-    /// went, on the kernel's millisecond clock (microseconds with `tcp_usec_ts`).
+    /// Takes over an episode that was on before the trace began.
     pub fn resume(&mut self, record: &Record) {
         let sock = &record.sock;
         let unanswered = u32::from(sock.icsk_retransmits);
@@ -63,14 +62,7 @@ impl Episode {
         self.max_backoff = self.max_backoff.max(unanswered);
         self.high_seq = SeqNum(sock.snd_nxt);
         self.undo_marked |= sock.undo_marker != 0;
-        if sock.retrans_stamp != 0 {
-            let elapsed_ns = if sock.tcp_usec_ts == 1 {
-                u64::from(((record.mono_ns / 1_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000
-            } else {
-                u64::from(((record.mono_ns / 1_000_000) as u32).wrapping_sub(sock.retrans_stamp)) * 1_000_000
-            };
-            self.started_ns = record.mono_ns.saturating_sub(elapsed_ns);
-        }
+        self.started = record.stamped_at().unwrap_or(self.started);
     }
 
     /// Adds a retransmission attempt.
@@ -90,13 +82,13 @@ impl Episode {
 
     /// Has the peer acknowledged everything that was retransmitted?
     pub fn is_acknowledged(&self, record: &Record) -> bool {
-        !self.high_seq.after(SeqNum(record.sock.snd_una))
+        !self.high_seq.after(record.sock.unacknowledged())
     }
 
     /// Ends it.
-    pub fn recovered(&self, by: RecoveredBy, now_ns: u64, spurious: Option<bool>) -> Recovered {
+    pub fn recovered(&self, by: RecoveredBy, now: Nanos, spurious: Option<bool>) -> Recovered {
         Recovered {
-            duration_ms: now_ns.saturating_sub(self.started_ns) / 1_000_000,
+            duration_ms: (now - self.started).cut_to_millis().0,
             retransmissions: self.retransmissions,
             segs: self.segs,
             max_backoff: self.max_backoff,

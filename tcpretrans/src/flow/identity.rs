@@ -6,9 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use tcpretrans_ebpf::{Kind, Record};
 
-use crate::event::{Flow, FlowId};
+use crate::{
+    event::{Flow, FlowId},
+    socket::{SnapshotExt, TcpState},
+};
 
 /// Whose socket it is, as far as the system knows. Resolved before correlation: it takes I/O.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl Ends {
 
 /// Is this about a request, which is no socket yet? Then the record's socket is the listener.
 pub fn is_request(kind: Kind, record: &Record) -> bool {
-    kind == Kind::SynAck && record.sock.skc_state == tcp_state::LISTEN
+    kind == Kind::SynAck && record.sock.state() == TcpState::Listen
 }
 
 /// The flow's id. The socket's cookie where the kernel gives one; else, and for requests, a number of ours.
@@ -65,8 +68,8 @@ pub fn flow_id(kind: Kind, record: &Record) -> FlowId {
     own_id(record)
 }
 
-/// The id of a socket whose cookie is not known. Not by when it was opened: that is forgotten at CLOSE, and last words
-/// come later.
+/// The id of a socket whose cookie is not known. Not by when it was opened: that is forgotten at CLOSE, and
+/// records of the end come later.
 pub fn own_id(record: &Record) -> FlowId {
     let mut hasher = DefaultHasher::new();
     (record.sk, Ends::of(record)).hash(&mut hasher);
@@ -101,6 +104,8 @@ pub fn flow(id: FlowId, record: &Record, owner: &Owner) -> Flow {
 
 #[cfg(test)]
 mod tests {
+    use tcpretrans_ebpf::tcp_state;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tcpretrans_ebpf::Record;
 
 use super::{episode::Episode, identity::Ends, unseen::Counted};
-use crate::event::{Flow, HungUp};
+use crate::{
+    event::{Flow, HungUp},
+    socket::{Nanos, RecordExt, SeqNum},
+};
 
 /// A flow in trouble, or that was.
 #[derive(Debug, Clone)]
@@ -16,8 +19,8 @@ pub struct FlowState {
     pub ends: Ends,
     /// The socket behind it, [`Record::sk`].
     pub sk: u64,
-    /// Last record, mono ns.
-    pub last_ns: u64,
+    /// Last record.
+    pub last: Nanos,
     /// `icsk_retransmits` at the last record.
     pub last_retransmits: Option<u8>,
     /// `total_retrans` at the last record.
@@ -41,16 +44,16 @@ pub struct FlowState {
     /// The application closed with data unacknowledged, before the first RTO: a hang-up, should that data turn out
     /// to be lost.
     pub closed_early: Option<Box<ClosedEarly>>,
-    /// When a reset of the peer's came, mono ns.
-    pub reset_received_ns: Option<u64>,
+    /// When a reset of the peer's came.
+    pub reset_received: Option<Nanos>,
     /// Last reset that this side sent.
     pub reset_sent: Option<ResetSent>,
-    /// A connection request, which is no socket yet: by then it has ended one way or another, mono ns.
-    pub request_over_ns: Option<u64>,
+    /// A connection request, which is no socket yet: by then it has ended one way or another.
+    pub request_over: Option<Nanos>,
     /// The socket has closed; what follows within a moment belongs to its end.
     pub closing: Option<Box<Closing>>,
-    /// Forecast of its death, mono ns, as of the last event.
-    pub predicted_at_ns: Option<u64>,
+    /// When it will be given up: the forecast of the last event.
+    pub predicted_at: Option<Nanos>,
 }
 
 /// Who closed first.
@@ -79,16 +82,16 @@ pub struct Closer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedEarly {
     /// First byte that was unacknowledged.
-    pub snd_una: u32,
-    /// What there will be to tell.
+    pub unacknowledged: SeqNum,
+    /// The hang-up that it will then have been.
     pub hung_up: HungUp,
 }
 
 /// A reset that this side sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResetSent {
-    /// When, mono ns.
-    pub at_ns: u64,
+    /// When.
+    pub at: Nanos,
     /// `enum sk_rst_reason`; all ones: this kernel does not say.
     pub reason: u32,
     /// It answers a segment.
@@ -109,7 +112,7 @@ impl FlowState {
             flow,
             ends: Ends::of(record),
             sk: record.sk,
-            last_ns: record.mono_ns,
+            last: record.time(),
             last_retransmits: None,
             last_total_retrans: 0,
             counted: Counted::after(record),
@@ -121,11 +124,11 @@ impl FlowState {
             closer: None,
             hung_up: None,
             closed_early: None,
-            reset_received_ns: None,
+            reset_received: None,
             reset_sent: None,
-            request_over_ns: None,
+            request_over: None,
             closing: None,
-            predicted_at_ns: None,
+            predicted_at: None,
         }
     }
 

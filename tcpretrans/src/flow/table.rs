@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::state::FlowState;
-use crate::event::FlowId;
+use crate::{event::FlowId, socket::Nanos};
 
 /// Flows by id.
 #[derive(Debug)]
@@ -23,11 +23,6 @@ impl FlowTable {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.flows.len()
-    }
-
-    /// Is there none?
-    pub fn is_empty(&self) -> bool {
-        self.flows.is_empty()
     }
 
     /// Looks one up.
@@ -55,13 +50,13 @@ impl FlowTable {
 
     /// Forgets the eighth that was silent longest. In bulk, so that it costs little a flow.
     fn evict(&mut self) {
-        let mut ages: Vec<u64> = self.flows.values().map(|flow| flow.last_ns).collect();
+        let mut ages: Vec<Nanos> = self.flows.values().map(|flow| flow.last).collect();
         let eighth = (ages.len() / 8).min(ages.len().saturating_sub(1));
         let (_, &mut limit, _) = ages.select_nth_unstable(eighth);
         let before = self.flows.len();
         let mut room = eighth.max(1);
         self.flows.retain(|_, flow| {
-            let goes = room > 0 && flow.last_ns <= limit;
+            let goes = room > 0 && flow.last <= limit;
             room -= usize::from(goes);
             !goes
         });

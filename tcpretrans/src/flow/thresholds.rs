@@ -1,15 +1,16 @@
-//! Thresholds on the way to a flow's death. Each is told once an episode.
+//! Thresholds on the way to a timeout of the connection. Each is announced once an episode.
 
 use super::episode::Episode;
 use crate::{
     deadline::TimerView,
     event::{Deadline, Knob, Threshold, ThresholdName},
+    words::time::millis,
 };
 
-/// The thresholds that an episode has passed and that were not told yet.
+/// The thresholds that an episode has passed and that were not announced yet.
 ///
 /// * `tcp_retries1`: from this time on the kernel doubts the path (`tcp_write_timeout`).
-/// * `warn_at` (0 to 1): the share of the death budget that is used.
+/// * `warn_at` (0 to 1): the share of the kernel's time budget that is used.
 pub fn passed(
     episode: &mut Episode,
     view: Option<&TimerView>,
@@ -18,21 +19,21 @@ pub fn passed(
 ) -> Vec<Threshold> {
     let mut passed = Vec::new();
     if let Some(view) = view.filter(|view| view.past_retries1())
-        && !std::mem::replace(&mut episode.retries1_told, true)
+        && !std::mem::replace(&mut episode.announced_retries1, true)
     {
         passed.push(Threshold {
             name: ThresholdName::Retries1,
             deadline: deadline.cloned(),
             note: format!(
-                "{} of retransmitting in vain: past tcp_retries1={}, so with each further timeout the kernel doubts \
-                 its route and, if tcp_mtu_probing is on, the path's MTU",
-                seconds(view.elapsed_ms()),
+                "{} of retransmissions without an ACK: past tcp_retries1={}, so with each further timeout the \
+                 kernel looks for another route and, if tcp_mtu_probing is on, probes for a smaller MTU",
+                millis(view.elapsed().0),
                 view.sysctls.retries1
             ),
         });
     }
     if let Some(deadline) = deadline.filter(|deadline| deadline.used >= warn_at)
-        && !std::mem::replace(&mut episode.deadline_told, true)
+        && !std::mem::replace(&mut episode.announced_deadline, true)
     {
         passed.push(Threshold {
             name: ThresholdName::Deadline,
@@ -43,7 +44,7 @@ pub fn passed(
     passed
 }
 
-/// How near the end is. When it comes and after how many tries is the deadline's to tell.
+/// How much of the budget is used. When it ends, and after how many retransmissions, is in the deadline.
 fn time_used(deadline: &Deadline) -> String {
     let percent = deadline.used * 100.0;
     let unit = if deadline.knob == Knob::TcpUserTimeout { " ms" } else { "" };
@@ -52,16 +53,11 @@ fn time_used(deadline: &Deadline) -> String {
     match deadline.budget_ms {
         Some(budget_ms) => format!(
             "{percent:.0} % of its time is used: {} of the {} that {knob}{limit} allows",
-            seconds(deadline.elapsed_ms),
-            seconds(budget_ms)
+            millis(deadline.elapsed_ms),
+            millis(budget_ms)
         ),
         None => format!("{percent:.0} % of the time that {knob}{limit} allows is used"),
     }
-}
-
-/// `3.2 s`, `4 m 43 s`.
-fn seconds(ms: u64) -> String {
-    super::obituary::words::seconds(ms)
 }
 
 #[cfg(test)]
@@ -86,7 +82,7 @@ mod tests {
     fn a_warning_says_how_much_of_what_is_used() {
         assert_eq!(
             time_used(&deadline(Knob::TcpUserTimeout, 5000, Some(5000))),
-            "60 % of its time is used: 3.0 s of the 5.0 s that TCP_USER_TIMEOUT=5000 ms allows"
+            "60 % of its time is used: 3 s of the 5 s that TCP_USER_TIMEOUT=5000 ms allows"
         );
         assert_eq!(
             time_used(&deadline(Knob::TcpSynackRetries, 5, None)),

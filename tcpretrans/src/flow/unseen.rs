@@ -7,16 +7,19 @@
 
 use std::sync::Arc;
 
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use tcpretrans_ebpf::{Kind, Record};
 
-use super::classify::{self, ca_state, pending};
-use crate::event::{Event, Flow, Lost, LostWhere, RetransmitType, SendError, Unseen, What};
+use super::classify;
+use crate::{
+    event::{Event, Flow, Lost, LostWhere, RetransmitType, SendError, Unseen, What},
+    socket::{CaState, Nanos, Pending, RecordExt, SnapshotExt, TcpState},
+};
 
 /// What the kernel had counted for a flow at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// That moment, mono ns.
-    pub at_ns: u64,
+    /// That moment.
+    pub at: Nanos,
     /// Segments retransmitted (`total_retrans`); of a connection request, SYN-ACKs. The socket that comes of it
     /// inherits that number (`tcp_create_openreq_child`).
     segs: u32,
@@ -29,18 +32,18 @@ impl Counted {
     /// Just after the record.
     pub fn after(record: &Record) -> Counted {
         let sock = &record.sock;
-        if sock.skc_state == tcp_state::LISTEN {
-            // The socket is the listener; of its requests, only SYN-ACKs are told. tcp_rtx_synack counts afterwards.
+        if sock.state() == TcpState::Listen {
+            // The socket is the listener; of its requests, only SYN-ACKs are known. tcp_rtx_synack counts afterwards.
             let segs = u32::from(record.num_retrans) + 1;
-            return Counted { at_ns: record.mono_ns, segs, timeouts: Some(0) };
+            return Counted { at: record.time(), segs, timeouts: Some(0) };
         }
-        let timeouts = (sock.skc_state != tcp_state::SYN_RECV).then_some(sock.icsk_retransmits);
-        Counted { at_ns: record.mono_ns, segs: sock.total_retrans, timeouts }
+        let timeouts = (sock.state() != TcpState::SynRecv).then_some(sock.icsk_retransmits);
+        Counted { at: record.time(), segs: sock.total_retrans, timeouts }
     }
 
     /// A socket that was opened then.
-    fn at_birth(born_ns: u64) -> Counted {
-        Counted { at_ns: born_ns, segs: 0, timeouts: Some(0) }
+    fn at_birth(born: Nanos) -> Counted {
+        Counted { at: born, segs: 0, timeouts: Some(0) }
     }
 
     /// What happened between this and `record` without a record of its own.
@@ -67,7 +70,7 @@ fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
     match kind {
         Kind::SynAck => 1,
         Kind::Retransmit => {
-            let segs = u32::from(record.segs).max(1);
+            let segs = record.segments();
             match SendError::from_kernel(record.err) {
                 None => segs,
                 Some(SendError::Errno(libc::EBUSY)) => 0,
@@ -98,7 +101,7 @@ fn is_timeout(kind: Kind, record: &Record) -> bool {
     let sock = &record.sock;
     // tcp_ld_RTO_revert runs the timer's handler while the timer is armed.
     let reverted =
-        sock.ca_state == ca_state::LOSS && sock.icsk_pending != pending::NONE && record.seq == sock.snd_una;
+        sock.ca_state() == CaState::Loss && sock.pending() != Pending::Nothing && record.is_of_head();
     let by_timer = || {
         let ty = classify::classify(record, None).ty;
         matches!(ty, RetransmitType::Rto | RetransmitType::Syn)
@@ -115,86 +118,79 @@ pub struct Gap {
     records: u32,
 }
 
-/// How long a connection request may live, ns: `tcp_synack_retries` and a repeated SYN or two.
-const REQUEST_LIFE_NS: u64 = 300_000_000_000;
+/// How long a connection request may live: `tcp_synack_retries` and a repeated SYN or two.
+const REQUEST_LIFE: Nanos = Nanos::from_secs(300);
 
-/// Collects the gaps of all flows. A gap is told once it is sure that nothing else explains it: the programs' own
+/// Collects the gaps of all flows. A gap is reported once it is sure that nothing else explains it: the programs' own
 /// counts of lost records are read only now and then.
 #[derive(Debug)]
 pub struct Watch {
     maybe_failed: bool,
-    /// Sockets opened since then are known whole, mono ns.
-    since_ns: u64,
-    /// Up to then records of retransmissions are known to be lost, mono ns.
-    explained_ns: Option<u64>,
-    /// Up to then connection requests were forgotten that may live, mono ns.
-    forgot_requests_ns: Option<u64>,
-    held: Vec<(Gap, u64, Arc<Flow>)>,
+    /// Sockets opened since then are known whole.
+    since: Nanos,
+    /// Up to then records of retransmissions are known to be lost.
+    explained: Option<Nanos>,
+    /// Up to then connection requests were forgotten that may live.
+    forgot_requests: Option<Nanos>,
+    held: Vec<(Gap, Nanos, Arc<Flow>)>,
 }
 
 impl Watch {
     /// From now on. `maybe_failed`: this kernel makes no record of attempts that fail locally.
-    pub fn from(now_ns: u64, maybe_failed: bool) -> Watch {
-        Watch {
-            maybe_failed,
-            since_ns: now_ns,
-            explained_ns: None,
-            forgot_requests_ns: None,
-            held: Vec::new(),
-        }
+    pub fn from(now: Nanos, maybe_failed: bool) -> Watch {
+        Watch { maybe_failed, since: now, explained: None, forgot_requests: None, held: Vec::new() }
     }
 
     /// What was counted for a flow of which this is the first record; `request` is that of the connection request
     /// which it comes from, if there is one.
     pub fn before_first(&self, record: &Record, request: Option<Counted>) -> Option<Counted> {
-        let is_request = record.sock.skc_state == tcp_state::LISTEN;
-        if is_request || record.born_ns <= self.since_ns {
+        let is_request = record.sock.state() == TcpState::Listen;
+        let born = Nanos(record.born_ns);
+        if is_request || born <= self.since {
             return None;
         }
-        let may_be_forgotten = self
-            .forgot_requests_ns
-            .is_some_and(|at_ns| record.born_ns < at_ns.saturating_add(REQUEST_LIFE_NS));
+        let may_be_forgotten = self.forgot_requests.is_some_and(|at| born < at + REQUEST_LIFE);
         match request {
             None if may_be_forgotten => None,
-            None => Some(Counted::at_birth(record.born_ns)),
+            None => Some(Counted::at_birth(born)),
             known => known,
         }
     }
 
     /// Keeps a gap that `record` of `flow` shows, until it is known that no lost record explains it.
-    pub fn hold(&mut self, gap: Gap, noticed_ns: u64, flow: Arc<Flow>) {
-        self.held.push((gap, noticed_ns, flow));
+    pub fn hold(&mut self, gap: Gap, noticed: Nanos, flow: Arc<Flow>) {
+        self.held.push((gap, noticed, flow));
     }
 
-    /// Records of retransmissions were lost up to now, and that is told: they explain what is held.
-    pub fn explained(&mut self, now_ns: u64) {
-        self.explained_ns = Some(now_ns);
+    /// Records of retransmissions were lost up to now, and that is reported: they explain what is held.
+    pub fn explained(&mut self, now: Nanos) {
+        self.explained = Some(now);
         self.held.clear();
     }
 
     /// Do records that are known to be lost explain a gap that began then?
-    pub fn explains(&self, since_ns: u64) -> bool {
-        self.explained_ns.is_some_and(|lost_ns| since_ns <= lost_ns)
+    pub fn explains(&self, since: Nanos) -> bool {
+        self.explained.is_some_and(|lost| since <= lost)
     }
 
     /// Flows were forgotten that may live: their sockets are no longer known whole.
-    pub fn forgot_flows(&mut self, now_ns: u64) {
-        self.since_ns = now_ns;
+    pub fn forgot_flows(&mut self, now: Nanos) {
+        self.since = now;
         self.held.clear();
     }
 
     /// Connection requests were forgotten that may live.
-    pub fn forgot_requests(&mut self, now_ns: u64) {
-        self.forgot_requests_ns = Some(now_ns);
+    pub fn forgot_requests(&mut self, now: Nanos) {
+        self.forgot_requests = Some(now);
     }
 
-    /// No record was lost up to now: what is held is told.
-    pub fn tell(&mut self, events: &mut Vec<Event>) {
+    /// No record was lost up to now: what is held is reported.
+    pub fn report(&mut self, events: &mut Vec<Event>) {
         let maybe_failed = self.maybe_failed;
-        events.extend(self.held.drain(..).map(|(gap, mono_ns, flow)| {
+        events.extend(self.held.drain(..).map(|(gap, noticed, flow)| {
             let unseen = Unseen { segs: gap.segs.into(), maybe_failed };
             let lost = Lost { records: gap.records.into(), place: LostWhere::Unseen, unseen: Some(unseen) };
-            Event { mono_ns, flow: Some(flow), what: What::Lost(lost) }
+            Event { mono_ns: noticed.0, flow: Some(flow), what: What::Lost(lost) }
         }));
     }
 }

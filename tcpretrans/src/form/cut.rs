@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-use crate::form::timestamp::Timestamp;
+use crate::form::Timestamp;
 
 /// Parts of a line.
 #[derive(Debug, PartialEq)]

@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{
-    event::Flow,
-    form::{meaning, schema::FlowObject},
+use crate::event::{
+    Clock, Flow,
+    json::{DecodeError, Reading, Value},
 };
 
 /// Texts that are remembered: some 20 MB.
@@ -15,18 +15,20 @@ const MOST: usize = 1 << 16;
 pub(super) struct Flows(HashMap<Box<str>, Arc<Flow>>);
 
 impl Flows {
-    /// The flow that a whole object describes; `None`: the text is none, or something is wrong with it.
-    pub(super) fn of_text(&mut self, text: &str) -> Option<Arc<Flow>> {
+    /// The flow that an object describes.
+    pub(super) fn of_text(&mut self, text: &str, clock: Clock) -> Result<Arc<Flow>, DecodeError> {
         if let Some(flow) = self.0.get(text) {
-            return Some(flow.clone());
+            return Ok(flow.clone());
         }
-        let object: FlowObject<'_> = serde_json::from_str(text).ok()?;
-        let flow = Arc::new(meaning::flow(object).ok()?);
+        let line = Reading::new(clock);
+        let mut object = serde_json::Deserializer::from_str(text);
+        let flow = Arc::new(Flow::read(&mut object, &line).map_err(|error| line.error(error))?);
+        object.end()?;
         if self.0.len() >= MOST {
             self.0.clear();
         }
         self.0.insert(text.into(), flow.clone());
-        Some(flow)
+        Ok(flow)
     }
 }
 
@@ -42,12 +44,13 @@ mod tests {
             )
         };
         let mut flows = Flows::default();
-        let first = flows.of_text(&text(1)).expect("a flow");
-        assert!(Arc::ptr_eq(&first, &flows.of_text(&text(1)).expect("the same")));
-        assert_ne!(first, flows.of_text(&text(2)).expect("another"));
-        assert_eq!(flows.of_text(&text(65_536)), None);
+        let first = flows.of_text(&text(1), Clock::default()).expect("a flow");
+        assert!(Arc::ptr_eq(&first, &flows.of_text(&text(1), Clock::default()).expect("the same")));
+        assert_ne!(first, flows.of_text(&text(2), Clock::default()).expect("another"));
+        assert!(flows.of_text(&text(65_536), Clock::default()).is_err());
         for lport in 0..MOST as u32 + 10 {
-            flows.of_text(&text(lport % 65_536).replace("1a", &format!("{lport:x}")));
+            let text = text(lport % 65_536).replace("1a", &format!("{lport:x}"));
+            flows.of_text(&text, Clock::default()).expect("a flow");
         }
         assert!(flows.0.len() <= MOST);
     }

@@ -8,20 +8,18 @@ use std::{borrow::Cow, fmt, net::Ipv6Addr, sync::LazyLock};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess},
+    de::{self, DeserializeSeed, MapAccess, SeqAccess},
 };
-use tcpretrans_ebpf::{Kind, Number, Record};
+use tcpretrans_ebpf::{Number, Record};
 
-use crate::event::{Event, Flow, Retransmit, RetransmitType, SendError, What};
+use crate::{
+    event::{Event, Flow, Retransmit, SendError, What},
+    form::DecodeError,
+    socket::{INFINITE_SSTHRESH, NET_XMIT_DROP},
+};
 
 /// `AF_INET`, `AF_INET6`
 const FAMILIES: [u16; 2] = [libc::AF_INET as u16, libc::AF_INET6 as u16];
-
-/// NET_XMIT_DROP (`include/linux/netdevice.h`)
-const NET_XMIT_DROP: i32 = 1;
-
-/// `TCP_INFINITE_SSTHRESH` (`include/net/tcp.h`)
-const INFINITE_SSTHRESH: u32 = 0x7fff_ffff;
 
 /// The record that an event's fields other than `kernel` speak of. Part of the schema: to derive one more
 /// field here would change what recordings mean that are already written.
@@ -33,7 +31,13 @@ pub fn baseline(event: &Event) -> Record {
     match &event.what {
         What::Retransmit(retransmit) => of_retransmit(&mut record, retransmit),
         What::Observation(observation) => record.kind = observation.kind as u8,
-        _ => {}
+        What::Start(_)
+        | What::InBackoff(_)
+        | What::Threshold(_)
+        | What::Recovered(_)
+        | What::Closed(_)
+        | What::Lost(_)
+        | What::End(_) => {}
     }
     record
 }
@@ -56,8 +60,7 @@ fn of_flow(record: &mut Record, flow: &Flow) {
 }
 
 fn of_retransmit(record: &mut Record, retransmit: &Retransmit) {
-    let syn_ack = retransmit.ty == RetransmitType::SynAck;
-    record.kind = if syn_ack { Kind::SynAck } else { Kind::Retransmit } as u8;
+    record.kind = retransmit.ty.tracepoint() as u8;
     record.segs = u16::try_from(retransmit.segs).unwrap_or(0);
     record.skb_len = retransmit.bytes;
     if let Some(seq) = retransmit.seq {
@@ -79,20 +82,76 @@ fn of_retransmit(record: &mut Record, retransmit: &Retransmit) {
     sock.packets_out = retransmit.packets_out;
 }
 
-/// A `comm` as text; `None` if text could not say it exactly.
-fn task_text(bytes: &[u8; 16]) -> Option<&str> {
+/// A field of sixteen bytes, which is no number.
+struct Array {
+    name: &'static str,
+    of: fn(&Record) -> &[u8; 16],
+    place: fn(&mut Record) -> &mut [u8; 16],
+    /// As text; `None`: text could not say it exactly.
+    text: fn(&[u8; 16]) -> Option<Cow<'_, str>>,
+    /// The bytes that `text` has made that text of.
+    bytes: fn(&str) -> Option<[u8; 16]>,
+}
+
+macro_rules! arrays {
+    ($($name:ident: $text:ident $bytes:ident,)*) => {
+        [$(Array {
+            name: stringify!($name),
+            of: |record| &record.$name,
+            place: |record| &mut record.$name,
+            text: $text,
+            bytes: $bytes,
+        },)*]
+    };
+}
+
+/// All of them, in the order in which they are written. (One that is forgotten here does not come back from a
+/// recording, which the round trip of any record finds.)
+static ARRAYS: [Array; 4] = arrays! {
+    current_comm: task_text task_bytes,
+    owner_comm: task_text task_bytes,
+    laddr: address_text address_bytes,
+    raddr: address_text address_bytes,
+};
+
+fn task_text(bytes: &[u8; 16]) -> Option<Cow<'_, str>> {
     let len = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     let (text, rest) = bytes.split_at(len);
     if rest.iter().any(|&byte| byte != 0) {
         return None;
     }
-    std::str::from_utf8(text).ok()
+    std::str::from_utf8(text).ok().map(Cow::Borrowed)
 }
 
 fn task_bytes(text: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
     Some(bytes)
+}
+
+fn address_text(bytes: &[u8; 16]) -> Option<Cow<'_, str>> {
+    Some(Ipv6Addr::from(*bytes).to_string().into())
+}
+
+fn address_bytes(text: &str) -> Option<[u8; 16]> {
+    text.parse().ok().map(|addr: Ipv6Addr| addr.octets())
+}
+
+/// The numbers of a record, in the order in which they are written.
+static NUMBERS: LazyLock<Vec<Number>> = LazyLock::new(|| {
+    let mut numbers = Vec::new();
+    Record::numbers(|number| numbers.push(number));
+    numbers
+});
+
+/// The number of that name. What differs from the baseline is written in the order of the record: mostly it is one of
+/// the next few that are `expected`.
+fn number(name: &str, expected: &mut usize) -> Option<&'static Number> {
+    let (before, after) = NUMBERS.split_at(*expected);
+    let at = after.iter().chain(before).position(|number| number.name == name)?;
+    let at = (*expected + at) % NUMBERS.len();
+    *expected = (at + 1) % NUMBERS.len();
+    NUMBERS.get(at)
 }
 
 /// Appends the object that makes `record` of `base` (see [`baseline`]).
@@ -116,43 +175,24 @@ pub fn write(record: &Record, base: &Record, line: &mut Vec<u8>) {
         };
         line.extend_from_slice(digits.as_bytes());
     });
-    for (name, now, base) in [
-        ("current_comm", &record.current_comm, &base.current_comm),
-        ("owner_comm", &record.owner_comm, &base.owner_comm),
-    ] {
-        if now != base {
-            key(line, name);
-            let text = match task_text(now) {
+    for array in &ARRAYS {
+        let now = (array.of)(record);
+        if now != (array.of)(base) {
+            key(line, array.name);
+            let value = match (array.text)(now) {
                 Some(text) => serde_json::json!(text),
                 None => serde_json::json!(now),
             };
-            line.extend_from_slice(text.to_string().as_bytes());
-        }
-    }
-    for (name, now, base) in [("laddr", record.laddr, base.laddr), ("raddr", record.raddr, base.raddr)] {
-        if now != base {
-            key(line, name);
-            line.extend_from_slice(format!("\"{}\"", Ipv6Addr::from(now)).as_bytes());
+            line.extend_from_slice(value.to_string().as_bytes());
         }
     }
     line.extend_from_slice(if line.len() == start { b"{}" } else { b"}" });
 }
 
-/// The numbers of a record, in the order in which they are written.
-static NUMBERS: LazyLock<Vec<Number>> = LazyLock::new(|| {
-    let mut numbers = Vec::new();
-    Record::numbers(|number| numbers.push(number));
-    numbers
-});
-
 /// Applies an object as [`write`] writes it to a baseline, without reading it into anything first: this is two
-/// thirds of reading a recording. False: it is laid out in another way, or something is wrong with it, which
-/// [`KernelObject::apply`] finds out; then the record is of no use.
-pub(super) fn apply_text(object: &str, record: &mut Record) -> bool {
-    apply_fields(object, record).is_some()
-}
-
-fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
+/// thirds of reading a recording. `None`: it is laid out in another way, or something is wrong with it, which [`apply`]
+/// finds out; then the record is of no use.
+pub(super) fn apply_text(object: &str, record: &mut Record) -> Option<()> {
     let mut rest = object.strip_prefix('{')?;
     let mut expected = 0;
     if rest == "}" {
@@ -170,13 +210,8 @@ fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
             if value.bytes().any(|byte| byte == b'\\' || byte < b' ') {
                 return None;
             }
-            match name {
-                "current_comm" => record.current_comm = task_bytes(value)?,
-                "owner_comm" => record.owner_comm = task_bytes(value)?,
-                "laddr" => record.laddr = value.parse::<Ipv6Addr>().ok()?.octets(),
-                "raddr" => record.raddr = value.parse::<Ipv6Addr>().ok()?.octets(),
-                _ => return None,
-            }
+            let array = ARRAYS.iter().find(|array| array.name == name)?;
+            *(array.place)(record) = (array.bytes)(value)?;
         } else {
             let negative = rest.starts_with('-');
             let digits;
@@ -189,13 +224,8 @@ fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
                 // -0 is a floating-point number to serde_json, and no field is one.
                 return None;
             }
-            // What differs from the baseline is written in the order of the record: mostly one of the next few.
-            let (before, after) = NUMBERS.split_at(expected);
-            let at = after.iter().chain(before).position(|number| number.name == name)?;
-            let at = (expected + at) % NUMBERS.len();
-            expected = (at + 1) % NUMBERS.len();
             let value = if negative { -i128::from(value) } else { i128::from(value) };
-            if !NUMBERS[at].store(record, value) {
+            if !number(name, &mut expected)?.store(record, value) {
                 return None;
             }
         }
@@ -207,64 +237,82 @@ fn apply_fields(object: &str, record: &mut Record) -> Option<()> {
     }
 }
 
-/// One value of the object.
-#[derive(Debug, Clone, PartialEq)]
-enum Value<'a> {
-    Number(i128),
-    Text(Cow<'a, str>),
-    Bytes(Vec<u8>),
+/// Applies any object of that meaning to a baseline, however it is laid out. Fields that this version does not know
+/// are skipped: a newer one may have written the recording.
+///
+/// # Errors
+/// [`DecodeError::Kernel`] names the field whose value is of the wrong kind or out of range.
+pub(super) fn apply(object: &str, record: &mut Record) -> Result<(), DecodeError> {
+    let mut bad = None;
+    let mut fields = serde_json::Deserializer::from_str(object);
+    match (Fields { record, expected: 0, bad: &mut bad }).deserialize(&mut fields) {
+        Ok(()) => Ok(fields.end()?),
+        Err(error) => Err(bad.map_or(DecodeError::Json(error), DecodeError::Kernel)),
+    }
 }
 
-/// Serde borrows a `Cow` only where a derive is told to.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct Fields<'a> {
+    record: &'a mut Record,
+    /// As in [`number`].
+    expected: usize,
+    /// The field whose value cannot be.
+    bad: &'a mut Option<String>,
+}
 
-/// For reading: the object as it stands in the line.
-#[derive(Debug, Default)]
-pub struct KernelObject<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+impl Fields<'_> {
+    fn set(&mut self, name: &str, value: &Value<'_>) -> Option<()> {
+        if let Some(number) = number(name, &mut self.expected) {
+            let Value::Number(value) = value else { return None };
+            return number.store(self.record, *value).then_some(());
+        }
+        if let Some(array) = ARRAYS.iter().find(|array| array.name == name) {
+            *(array.place)(self.record) = match value {
+                Value::Number(_) => None,
+                Value::Bytes(bytes) => bytes.as_slice().try_into().ok(),
+                Value::Text(text) => (array.bytes)(text),
+            }?;
+        }
+        Some(())
+    }
+}
 
-/// A value that its field cannot have.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the kernel's {0} cannot have such a value")]
-pub struct BadField(pub String);
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
 
-impl KernelObject<'_> {
-    /// Applies the differences to a baseline. Fields that this version does not know are skipped: a newer one
-    /// may have written the recording.
-    ///
-    /// # Errors
-    /// [`BadField`] names the field whose value is of the wrong kind or out of range.
-    pub fn apply(&self, record: &mut Record) -> Result<(), BadField> {
-        for (name, value) in &self.0 {
-            let name = name.as_ref();
-            let array = match name {
-                "current_comm" => Some(&mut record.current_comm),
-                "owner_comm" => Some(&mut record.owner_comm),
-                "laddr" => Some(&mut record.laddr),
-                "raddr" => Some(&mut record.raddr),
-                _ => None,
-            };
-            let fits = match (array, value) {
-                (Some(array), value) => array_of(name, value).map(|bytes| *array = bytes).is_some(),
-                // A number that is refused although the name is known does not fit.
-                (None, Value::Number(number)) => record.set(name, *number) || !record.set(name, 0),
-                (None, _) => !record.set(name, 0),
-            };
-            if !fits {
-                return Err(BadField(name.to_owned()));
+    fn deserialize<D: Deserializer<'de>>(self, object: D) -> Result<(), D::Error> {
+        object.deserialize_map(self)
+    }
+}
+
+impl<'de> de::Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of kernel fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            let value = map.next_value()?;
+            if self.set(&name, &value).is_none() {
+                *self.bad = Some(name.into_owned());
+                return Err(de::Error::custom("no such value"));
             }
         }
         Ok(())
     }
 }
 
-fn array_of(name: &str, value: &Value<'_>) -> Option<[u8; 16]> {
-    match value {
-        Value::Number(_) => None,
-        Value::Bytes(bytes) => <[u8; 16]>::try_from(bytes.as_slice()).ok(),
-        Value::Text(text) if name.ends_with("comm") => task_bytes(text),
-        Value::Text(text) => text.parse::<Ipv6Addr>().ok().map(|addr| addr.octets()),
-    }
+/// Serde borrows a `Cow` only where a derive is told to.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// One value of the object.
+#[derive(Debug, Clone, PartialEq)]
+enum Value<'a> {
+    Number(i128),
+    Text(Cow<'a, str>),
+    Bytes(Vec<u8>),
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
@@ -305,28 +353,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for KernelObject<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> de::Visitor<'de> for Fields {
-            type Value = KernelObject<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of kernel fields")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(64);
-                while let Some(Name(name)) = map.next_key()? {
-                    fields.push((name, map.next_value()?));
-                }
-                Ok(KernelObject(fields))
-            }
-        }
-        deserializer.deserialize_map(Fields)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,10 +363,9 @@ mod tests {
         String::from_utf8(line).unwrap().strip_prefix("before").unwrap().to_owned()
     }
 
-    fn applied(json: &str) -> Result<Record, BadField> {
+    fn applied(json: &str) -> Result<Record, DecodeError> {
         let mut record = Record::default();
-        serde_json::from_str::<KernelObject<'_>>(json).unwrap().apply(&mut record)?;
-        Ok(record)
+        apply(json, &mut record).map(|()| record)
     }
 
     #[test]
@@ -367,7 +392,7 @@ mod tests {
         ] {
             let record = record(comm);
             assert_eq!(differences(&record, &Record::default()), json);
-            assert_eq!(applied(json), Ok(record));
+            assert_eq!(applied(json).unwrap(), record);
         }
     }
 
@@ -377,13 +402,13 @@ mod tests {
         let record = Record { laddr, ..Record::default() };
         let json = r#"{"laddr":"::ffff:10.0.0.1"}"#;
         assert_eq!(differences(&record, &Record::default()), json);
-        assert_eq!(applied(json), Ok(record));
+        assert_eq!(applied(json).unwrap(), record);
     }
 
     #[test]
     fn fields_of_a_newer_version_are_skipped() {
         let json = r#"{"from_the_future":7,"also":"text","lport":9,"more":[1,2]}"#;
-        assert_eq!(applied(json), Ok(Record { lport: 9, ..Record::default() }));
+        assert_eq!(applied(json).unwrap(), Record { lport: 9, ..Record::default() });
     }
 
     #[test]
@@ -397,9 +422,9 @@ mod tests {
             ("owner_comm", r#"{"owner_comm":"longer than sixteen bytes"}"#),
             ("current_comm", r#"{"current_comm":[1,2,3]}"#),
         ] {
-            assert_eq!(applied(json), Err(BadField(name.to_owned())), "{json}");
+            assert!(matches!(applied(json), Err(DecodeError::Kernel(field)) if field == name), "{json}");
         }
-        assert!(serde_json::from_str::<KernelObject<'_>>(r#"{"owner_comm":[256]}"#).is_err());
-        assert!(serde_json::from_str::<KernelObject<'_>>(r#"{"x":1.5}"#).is_err());
+        assert!(applied(r#"{"owner_comm":[256]}"#).is_err());
+        assert!(applied(r#"{"x":1.5}"#).is_err());
     }
 }

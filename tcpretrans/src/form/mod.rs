@@ -1,17 +1,17 @@
-//! JSON Lines: one object a line, for scripts, dashboards and replay. `docs/events.md` is its description.
+//! JSON Lines: one object a line, for scripts, dashboards and replay. `docs/events.md` is its description; the fields
+//! of each event are defined with the event ([`crate::event::json`]). Here is what all lines have: times, `flow`, and
+//! `kernel`, the record that the event was made of.
 
 mod cut;
 pub mod decode;
 pub mod encode;
 mod flows;
 pub mod kernel_object;
-mod meaning;
-pub mod schema;
-pub mod timestamp;
 
 #[cfg(test)]
 mod round_trip;
 
-pub use decode::{DecodeError, Decoded, Decoder, Detail, decode};
+pub use decode::{Decoded, Decoder, Detail, decode};
 pub use encode::encode;
-pub use timestamp::Timestamp;
+
+pub use crate::event::json::{DecodeError, Timestamp};

@@ -33,7 +33,7 @@ pub struct Cgroup {
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     /// Nothing of type cgroup2 is mounted.
-    #[error("no cgroup2 file system is mounted here: the kernel can tell sockets apart by cgroup v2 alone")]
+    #[error("no cgroup2 file system is mounted here: the kernel can select sockets by cgroup v2 only")]
     NotMounted,
     /// /proc/self/mountinfo or the mount point.
     #[error("cannot read {path}: {source}")]
@@ -61,7 +61,7 @@ pub enum CgroupError {
     },
     /// The mount shows a part of the hierarchy.
     #[error(
-        "a cgroup's depth cannot be told in here, because {0} does not show the whole cgroup2 hierarchy: run \
+        "the depth of a cgroup cannot be determined here, because {0} does not show the whole cgroup2 hierarchy: run \
          tcpretrans in the host's cgroup namespace"
     )]
     Partial(String),

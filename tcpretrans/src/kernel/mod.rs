@@ -2,10 +2,13 @@
 
 pub mod btf;
 pub mod cgroup;
-pub mod excerpt;
+mod error;
+mod excerpt;
 pub mod features;
 pub mod hz;
 pub mod netns;
 pub mod privileges;
 pub mod programs;
-pub mod specialise;
+mod specialise;
+
+pub use error::Error;

@@ -8,7 +8,6 @@ use super::btf;
 /// Numbers of capabilities (uapi/linux/capability.h).
 #[allow(missing_docs, reason = "the names are the kernel's")]
 pub mod capability {
-    pub const DAC_READ_SEARCH: u32 = 2;
     pub const SYS_PTRACE: u32 = 19;
     pub const SYS_ADMIN: u32 = 21;
     pub const PERFMON: u32 = 38;

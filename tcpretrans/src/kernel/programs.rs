@@ -24,7 +24,7 @@ use tcpretrans_ebpf::{
 
 use super::{
     excerpt::excerpt,
-    features::{Features, RECOVERY_EXIT, Tracepoint, UnsupportedKernel},
+    features::{Features, RECOVERY_EXIT, Tracepoint},
     hz,
     specialise::{SpecialiseError, specialise},
 };
@@ -49,12 +49,6 @@ pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
 /// Why the programs could not be put to work.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
-    /// The kernel is not one that this tool can use.
-    #[error(transparent)]
-    Unsupported(#[from] UnsupportedKernel),
-    /// The kernel's type information is missing.
-    #[error(transparent)]
-    Btf(#[from] super::btf::BtfError),
     /// aya could not read what it was given of the kernel's type information.
     #[error("cannot read the kernel's BTF: {0}")]
     AyaBtf(#[from] aya::BtfError),

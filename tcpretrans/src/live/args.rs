@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-use crate::options::{FilterArgs, OutputArgs};
+use crate::{options::FilterArgs, pipe::args::OutputArgs};
 
 /// Options of live tracing.
 #[derive(Debug, Default, Args)]

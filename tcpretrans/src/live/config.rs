@@ -6,8 +6,8 @@ use crate::{
     filter::Filter,
     kernel::programs::DEFAULT_RING_BYTES,
     live::args::{LiveArgs, TracingArgs},
-    options::{check_file, count, quantity, selection, selection::Source, usage::UsageError},
-    sink::config::OutputConfig,
+    options::{Origin, UsageError, check_file, count, quantity, selection},
+    pipe::args::{DEFAULT_WARN_AT_PERCENT, OutputConfig},
 };
 
 /// A run of live tracing.
@@ -25,15 +25,15 @@ pub struct Config {
     pub ready_file: Option<PathBuf>,
     /// Size of the ring: a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Report the end of every connection.
-    pub all_closes: bool,
+    /// Percentage of the time until the kernel gives up at which to warn, 1 to 100.
+    pub warn_at_percent: u8,
     /// Look for connections that are in trouble already when the trace begins.
     pub seed: bool,
     /// Diagnostics on standard error: 0 none, 1 some, 2 all.
     pub verbosity: u8,
 }
 
-/// When to stop; `None`: only when told to.
+/// When to stop; `None`: a signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// After this time.
@@ -53,7 +53,7 @@ impl Config {
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
     pub fn from_args(args: &LiveArgs, command: Vec<String>) -> Result<Config, UsageError> {
-        let output = args.output.config(args.tracing.ready_file.is_some())?;
+        let output = args.output.config(Origin::Live, args.tracing.ready_file.is_some())?;
         let limits = limits(&args.tracing)?;
         let ring_bytes = ring_bytes(args.tracing.ring_size.as_deref())?;
         if let Some(path) = &args.tracing.ready_file {
@@ -61,12 +61,12 @@ impl Config {
         }
         Ok(Config {
             command,
-            filter: selection::filter(&args.filter, Source::Live)?,
+            filter: selection::filter(&args.filter, Origin::Live)?,
+            warn_at_percent: output.warn_at_percent.unwrap_or(DEFAULT_WARN_AT_PERCENT),
             output,
             limits,
             ready_file: args.tracing.ready_file.clone(),
             ring_bytes,
-            all_closes: args.output.all_closes,
             seed: !args.tracing.no_seed,
             verbosity: args.tracing.verbose,
         })
@@ -104,10 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sink::{
-        Rotation,
-        config::{Format, LogConfig},
-    };
+    use crate::sink::{Format, LogConfig, Rotation, registry::AllSinks};
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -123,9 +120,9 @@ mod tests {
     #[test]
     fn has_sensible_defaults() {
         let config = config(&[]).expect("valid");
-        let output =
-            OutputConfig { stdout: Some(Format::Table), log: None, summary: false, warn_at_percent: 50 };
-        assert_eq!(config.output, output);
+        let sinks = AllSinks { stdout: Some(Format::Table), log: None };
+        assert_eq!((config.output.sinks, config.output.summary), (sinks, false));
+        assert_eq!(config.warn_at_percent, 50);
         assert_eq!((config.limits, config.ring_bytes), (Limits::default(), 4 << 20));
         assert_eq!(config.filter, Filter::default());
     }
@@ -158,18 +155,20 @@ mod tests {
         ])
         .expect("valid");
         let rotation = Some(Rotation { max_bytes: 100 << 20, keep: 3 });
+        let log = Some(LogConfig { path: "log.jsonl".into(), rotation });
         assert_eq!(
             config.output,
             OutputConfig {
-                stdout: None,
-                log: Some(LogConfig { path: "log.jsonl".into(), rotation }),
+                sinks: AllSinks { stdout: None, log },
                 summary: true,
-                warn_at_percent: 80,
+                warn_at_percent: Some(80),
+                all_closes: true,
             }
         );
+        assert_eq!(config.warn_at_percent, 80);
         assert_eq!(config.limits, Limits { duration: Some(Duration::from_secs(90)), count: Some(7) });
         assert_eq!(config.ready_file, Some("ready".into()));
-        assert_eq!((config.ring_bytes, config.all_closes, config.verbosity), (1 << 20, true, 2));
+        assert_eq!((config.ring_bytes, config.output.all_closes, config.verbosity), (1 << 20, true, 2));
         assert!(config.filter.ports.is_some());
     }
 

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use aya::maps::{MapData, RingBuf};
 use tcpretrans_ebpf::{Kind, Record};
 use tokio::{
@@ -21,6 +20,7 @@ use tokio::{
 };
 
 use super::clock;
+use crate::failure::Failure;
 
 /// Records that wait at most: some 34 MiB for a moment. More than that stay in the ring, where the kernel counts what
 /// does not fit.
@@ -54,7 +54,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<anyhow::Result<()>>>,
+    thread: Option<JoinHandle<Result<(), Failure>>>,
 }
 
 impl Reader {
@@ -62,7 +62,7 @@ impl Reader {
     ///
     /// # Errors
     /// If there can be no thread.
-    pub fn start(ring: RingBuf<MapData>) -> anyhow::Result<Reader> {
+    pub fn start(ring: RingBuf<MapData>) -> Result<Reader, Failure> {
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("ring".into()).spawn({
             let shared = shared.clone();
@@ -73,7 +73,8 @@ impl Reader {
                 result
             }
         });
-        Ok(Reader { shared, thread: Some(thread.context("cannot start the thread that reads the ring")?) })
+        let thread = thread.map_err(Failure::io("cannot start the thread that reads the ring"))?;
+        Ok(Reader { shared, thread: Some(thread) })
     }
 
     /// Waits for the next look into the ring, at most some 50 ms.
@@ -85,7 +86,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the ring cannot be read any more.
-    pub fn take(&mut self) -> anyhow::Result<Arrived> {
+    pub fn take(&mut self) -> Result<Arrived, Failure> {
         if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join()?;
         }
@@ -96,13 +97,13 @@ impl Reader {
     ///
     /// # Errors
     /// If the ring could not be read to its end.
-    pub fn finish(mut self) -> anyhow::Result<Arrived> {
+    pub fn finish(mut self) -> Result<Arrived, Failure> {
         self.shared.take_rest.store(true, Ordering::Release);
         self.join()?;
         Ok(self.shared.take())
     }
 
-    fn join(&mut self) -> anyhow::Result<()> {
+    fn join(&mut self) -> Result<(), Failure> {
         self.shared.stop.store(true, Ordering::Release);
         self.shared.stopped.notify_one();
         match self.thread.take().map(JoinHandle::join) {
@@ -145,15 +146,15 @@ impl Shared {
 }
 
 /// The thread: looks into the ring when it passes its mark, and every so often.
-fn read(ring: RingBuf<MapData>, shared: &Shared) -> anyhow::Result<()> {
+fn read(ring: RingBuf<MapData>, shared: &Shared) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
-        .context("cannot start the ring's event loop")?;
+        .map_err(Failure::io("cannot start the ring's event loop"))?;
     runtime.block_on(async {
         // SAFETY: the ring owns its descriptor, which stays open and the same until the ring is dropped.
-        let mut ring = unsafe { AsyncFd::register(ring) }.context("cannot wait for the ring")?;
+        let mut ring = unsafe { AsyncFd::register(ring) }.map_err(Failure::io("cannot wait for the ring"))?;
         let mut tick = interval(Duration::from_millis(clock::DRAIN_PERIOD_MS));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !shared.stop.load(Ordering::Acquire) {
@@ -161,7 +162,7 @@ fn read(ring: RingBuf<MapData>, shared: &Shared) -> anyhow::Result<()> {
                 () = shared.stopped.notified() => break,
                 _ = tick.tick() => {}
                 // Readiness is cleared before draining: a later wake-up sets it again.
-                guard = ring.readable_mut() => guard.context("cannot wait for the ring")?.clear_ready(),
+                guard = ring.readable_mut() => guard.map_err(Failure::io("cannot wait for the ring"))?.clear_ready(),
             }
             // Before the ring is drained: what is older has then been taken for sure.
             let now_ns = clock::mono_ns();

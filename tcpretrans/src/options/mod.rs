@@ -1,15 +1,16 @@
-//! Options that several commands share: as they were typed, and what they mean.
+//! What options of several commands have in common: which flows, quantities, and what is said of a wrong one.
 
-pub mod exit;
-pub mod filter_args;
-pub mod output_args;
+mod exit;
+mod files;
+mod filter_args;
 pub mod quantity;
 pub mod selection;
-pub mod usage;
+mod usage;
 
 pub use exit::Exit;
+pub use files::check_file;
 pub use filter_args::FilterArgs;
-pub use output_args::{OutputArgs, check_file};
+pub use selection::Origin;
 pub use usage::UsageError;
 
 /// `--count`

@@ -11,12 +11,12 @@ use crate::{
         cgroup::{self, Hierarchy},
         netns,
     },
-    options::{FilterArgs, usage::UsageError},
+    options::{FilterArgs, UsageError},
 };
 
-/// What the flows come from.
+/// Where flows and events come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum Origin {
     /// This machine: cgroups must exist.
     Live,
     /// A recording, perhaps of another machine: cgroups are only names.
@@ -30,7 +30,7 @@ const PID_MAX_LIMIT: u32 = 1 << 22;
 ///
 /// # Errors
 /// [`UsageError`] for the first value that is wrong, or if nothing can match.
-pub fn filter(args: &FilterArgs, source: Source) -> Result<Filter, UsageError> {
+pub fn filter(args: &FilterArgs, origin: Origin) -> Result<Filter, UsageError> {
     let family = match (args.ipv4, args.ipv6) {
         (true, true) => {
             return Err(UsageError::conflict("-4 and -6 together match nothing: leave both out to see both"));
@@ -39,7 +39,7 @@ pub fn filter(args: &FilterArgs, source: Source) -> Result<Filter, UsageError> {
         (false, true) => Some(Family::Ipv6),
         (false, false) => None,
     };
-    let (cgroups, cgroups_within) = cgroups(&args.cgroup, source)?;
+    let (cgroups, cgroups_within) = cgroups(&args.cgroup, origin)?;
     let filter = Filter {
         ports: ports("--port", &args.port)?,
         lports: ports("--lport", &args.lport)?,
@@ -112,14 +112,14 @@ fn comms(values: &[String]) -> Result<BTreeSet<String>, UsageError> {
 
 type CgroupsWithin = (BTreeSet<String>, Option<(u64, u32)>);
 
-fn cgroups(values: &[String], source: Source) -> Result<CgroupsWithin, UsageError> {
+fn cgroups(values: &[String], origin: Origin) -> Result<CgroupsWithin, UsageError> {
     if values.iter().any(String::is_empty) {
         return Err(UsageError::value("--cgroup", "the path is empty"));
     }
     if values.is_empty() {
         return Ok((BTreeSet::new(), None));
     }
-    if source == Source::Recording {
+    if origin == Origin::Recording {
         return Ok((values.iter().map(|text| cgroup::path_in_recording(text)).collect(), None));
     }
     let error = |error| UsageError::value("--cgroup", error);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn valid(option: &str, values: &[&str]) -> Filter {
-        filter(&args(option, values), Source::Live).expect(option)
+        filter(&args(option, values), Origin::Live).expect(option)
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
             ("netns", "/etc/passwd", "--netns: /etc/passwd is not a network namespace".to_owned()),
         ];
         for (option, value, sentence) in cases {
-            let error = filter(&args(option, &[value]), Source::Live).expect_err(value);
+            let error = filter(&args(option, &[value]), Origin::Live).expect_err(value);
             assert_eq!(error.to_string(), sentence);
         }
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn what_matches_nothing_is_refused() {
         let both = FilterArgs { ipv4: true, ipv6: true, ..FilterArgs::default() };
-        let sentence = |args: &FilterArgs| filter(args, Source::Live).expect_err("a conflict").to_string();
+        let sentence = |args: &FilterArgs| filter(args, Origin::Live).expect_err("a conflict").to_string();
         assert_eq!(sentence(&both), "-4 and -6 together match nothing: leave both out to see both");
         let other_family = FilterArgs { ipv4: true, ..args("addr", &["::1"]) };
         assert_eq!(
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn the_kernels_maps_have_an_end() {
         let many: Vec<String> = (0..1025u32).map(|n| std::net::Ipv4Addr::from(n).to_string()).collect();
-        let error = filter(&FilterArgs { addr: many, ..FilterArgs::default() }, Source::Live);
+        let error = filter(&FilterArgs { addr: many, ..FilterArgs::default() }, Origin::Live);
         assert_eq!(
             error.expect_err("too many").to_string(),
             "1025 addresses are more than the kernel's map takes (1024)"
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_recordings_cgroups_need_not_exist_here() {
         let args = args("cgroup", &["/no/such.slice"]);
-        assert!(filter(&args, Source::Live).expect_err("not here").to_string().starts_with("--cgroup: "));
-        let recorded = filter(&args, Source::Recording).expect("only a name");
+        assert!(filter(&args, Origin::Live).expect_err("not here").to_string().starts_with("--cgroup: "));
+        let recorded = filter(&args, Origin::Recording).expect("only a name");
         assert_eq!(recorded.cgroups, BTreeSet::from(["/no/such.slice".to_owned()]));
         assert_eq!(recorded.cgroups_within, None);
     }

@@ -2,7 +2,7 @@
 //!
 //! At a retransmission the current task is whatever the interrupt hit, so it is never asked.
 
-pub mod holders;
+mod holders;
 
 use std::{
     collections::HashMap,

@@ -1,40 +1,12 @@
-//! The end of the pipe, of a live trace as of a replay: gate, totals, sinks.
-
-use anyhow::Context;
+//! The end of the pipe: gate, totals, sinks.
 
 use crate::{
-    event::{Clock, Event, LostWhere, What, run::Lost},
+    event::{Clock, End, Event, Lost, LostWhere, What},
     filter::gate::Gate,
-    sink::{
-        JsonSink, LogFile, Sink, SinkError, Stream, TableSink, Totals,
-        config::{Format, OutputConfig},
-    },
+    sink::{Sink, SinkError, Totals},
 };
 
-/// Opens everything that events go to.
-///
-/// # Errors
-/// What cannot be opened.
-pub fn open(config: &OutputConfig) -> anyhow::Result<Vec<Box<dyn Sink>>> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    match config.stdout {
-        Some(Format::Table) => {
-            sinks.push(Box::new(TableSink::stdout().context("cannot write to standard output")?));
-        }
-        Some(Format::Json) => {
-            let (stdout, _) = Stream::stdout().context("cannot write to standard output")?;
-            sinks.push(Box::new(JsonSink::new(stdout)));
-        }
-        None => {}
-    }
-    if let Some(log) = &config.log {
-        let rotation = log.rotation;
-        sinks.push(Box::new(LogFile::open(&log.path, rotation)?));
-    }
-    Ok(sinks)
-}
-
-/// Hands events to the sinks and counts them.
+/// Hands the events that pass the gate to the sinks, and counts them.
 pub struct Outputs {
     gate: Gate,
     sinks: Vec<Box<dyn Sink>>,
@@ -44,6 +16,8 @@ pub struct Outputs {
     ended: Totals,
     /// Flow events that may still be printed.
     left: Option<u64>,
+    /// As many events as were asked for have been printed, or nobody reads any more.
+    enough: bool,
 }
 
 impl std::fmt::Debug for Outputs {
@@ -52,76 +26,77 @@ impl std::fmt::Debug for Outputs {
     }
 }
 
-/// Shall the trace go on?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Go {
-    /// Yes.
-    On,
-    /// As many events as were asked for have been printed, or nobody reads any more.
-    Enough,
-}
-
 impl Outputs {
     /// Writes to `sinks` what passes the gate; at most `count` flow events.
     pub fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Outputs {
-        Outputs { gate, sinks, totals: Totals::default(), ended: Totals::default(), left: count }
+        let (totals, ended) = (Totals::default(), Totals::default());
+        Outputs { gate, sinks, totals, ended, left: count, enough: false }
     }
 
-    /// Writes events and empties the list.
-    pub fn write(&mut self, events: &mut Vec<Event>, clock: &Clock) -> Go {
-        let mut go = Go::On;
-        for event in events.drain(..) {
-            if matches!(event.what, What::Start(_)) {
-                self.gate.forget();
-            }
-            if !self.gate.passes(&event) {
-                continue;
-            }
-            if event.what.is_flow_event() {
-                match &mut self.left {
-                    Some(0) => continue,
-                    Some(left) => {
-                        *left -= 1;
-                        if *left == 0 {
-                            go = Go::Enough;
-                        }
-                    }
-                    None => {}
-                }
-            }
-            self.totals.count(&event);
-            if self.each(|sink| sink.write(&event, clock)) == Go::Enough {
-                go = Go::Enough;
-            }
+    /// Is nothing more wanted?
+    pub fn is_enough(&self) -> bool {
+        self.enough
+    }
+
+    /// Writes an event.
+    pub fn write(&mut self, event: &Event, clock: &Clock) {
+        if matches!(event.what, What::Start(_)) {
+            self.gate.forget();
         }
-        go
+        if !self.gate.passes(event) {
+            return;
+        }
+        if event.what.role().counted
+            && let Some(left) = &mut self.left
+        {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            self.enough |= *left == 0;
+        }
+        self.totals.count(event);
+        self.each(|sink| sink.write(event, clock));
     }
 
     /// Brings everything out, and reports what a sink lost.
-    pub fn flush(&mut self, now_ns: u64, clock: &Clock) -> Go {
-        let mut go = self.each(|sink| sink.flush());
-        let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
+    pub fn flush(&mut self, now_ns: u64, clock: &Clock) {
+        self.each(|sink| sink.flush());
+        let records = self.take_lost();
         if records > 0 {
             let lost = Lost::counted(records, LostWhere::Output);
-            let mut events = vec![Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) }];
-            if self.write(&mut events, clock) == Go::Enough {
-                go = Go::Enough;
-            }
+            self.write(&Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) }, clock);
         }
-        go
     }
 
-    /// The last event of a trace, and everything out.
-    pub fn end(&mut self, end: impl FnOnce(Totals) -> Event, clock: &Clock) {
+    /// Tells the sinks that time has passed.
+    pub fn tick(&mut self, now_ns: u64, clock: &Clock) {
+        self.each(|sink| sink.tick(now_ns, clock));
+    }
+
+    /// The last event of a trace, and everything out. `known` is what the source knows of the trace: its length, its
+    /// records, and how many were lost at least; the counts of events are those of what was printed.
+    pub fn end(&mut self, end_ns: u64, known: &End, flows_left: u64, clock: &Clock) {
         // What an output cannot write now is lost for good, and `end` has to count it.
         self.each(|sink| sink.finish());
-        let records: u64 = self.sinks.iter_mut().map(|sink| sink.take_lost()).sum();
+        let records = self.take_lost();
         if records > 0 {
             self.totals.lose(LostWhere::Output, records);
         }
-        let totals = std::mem::take(&mut self.totals);
+        let mut totals = std::mem::take(&mut self.totals);
         self.ended.add(&totals);
-        let end = end(totals);
+        // Of a recording: another output of that trace may have lost some, and what was lost last has no event.
+        for (&place, &records) in &known.lost {
+            totals.lose(place, records.saturating_sub(totals.lost(place)));
+        }
+        let end = End {
+            records: known.records.clone(),
+            records_sent: known.records_sent,
+            records_received: known.records_received,
+            flows_left,
+            ..totals.into_end(known.duration_ms)
+        };
+        let end = Event { mono_ns: end_ns, flow: None, what: What::End(Box::new(end)) };
         self.each(|sink| sink.write(&end, clock));
         self.each(|sink| sink.finish());
     }
@@ -133,13 +108,17 @@ impl Outputs {
         self.ended
     }
 
+    fn take_lost(&mut self) -> u64 {
+        self.sinks.iter_mut().map(|sink| sink.take_lost()).sum()
+    }
+
     /// Does something with every sink; those whose reader has gone are dropped.
-    fn each(&mut self, mut work: impl FnMut(&mut dyn Sink) -> Result<(), SinkError>) -> Go {
-        let mut go = Go::On;
+    fn each(&mut self, mut work: impl FnMut(&mut dyn Sink) -> Result<(), SinkError>) {
+        let enough = &mut self.enough;
         self.sinks.retain_mut(|sink| match work(sink.as_mut()) {
             Ok(()) => true,
             Err(SinkError::Closed) => {
-                go = Go::Enough;
+                *enough = true;
                 false
             }
             Err(outage) => {
@@ -147,6 +126,5 @@ impl Outputs {
                 true
             }
         });
-        go
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-/// Damaged lines that are told one by one; of the rest, how many.
-const TOLD: usize = 10;
+/// Damaged lines that are named one by one; of the rest, how many.
+const NAMED: usize = 10;
 
 /// What was skipped, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,16 +36,16 @@ impl Damage {
         &self.notes
     }
 
-    /// Is anything damaged, so that the exit code has to tell?
+    /// Is anything damaged, so that the exit code has to say so?
     pub fn is_any(&self) -> bool {
         self.count > 0
     }
 
-    /// Tells all of it, a sentence a line.
+    /// Writes all of it, a sentence a line.
     ///
     /// # Errors
     /// From writing.
-    pub fn tell(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         for line in &self.first {
             writeln!(out, "tcpretrans: {line}")?;
         }
@@ -77,7 +77,7 @@ impl Damage {
 
     pub(super) fn line(&mut self, file: &str, number: u64, why: impl std::fmt::Display) {
         self.count += 1;
-        if self.first.len() < TOLD {
+        if self.first.len() < NAMED {
             self.first.push(format!("{file}:{number}: {why}"));
         }
     }
@@ -89,7 +89,7 @@ impl Damage {
     pub(super) fn note(&mut self, note: String) {
         match self.notes.contains(&note) {
             true => {}
-            false if self.notes.len() < TOLD => self.notes.push(note),
+            false if self.notes.len() < NAMED => self.notes.push(note),
             false => self.more_notes += 1,
         }
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_ones_are_told_and_the_rest_counted() {
+    fn the_first_ones_are_named_and_the_rest_counted() {
         let mut damage = Damage::default();
         for number in 1..=12 {
             damage.line("x.jsonl", number, "cut short");
@@ -113,11 +113,11 @@ mod tests {
         for number in [1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] {
             damage.note(format!("remark {number}"));
         }
-        let mut told = Vec::new();
-        damage.tell(&mut told).unwrap();
-        let told = String::from_utf8(told).unwrap();
-        let lines: Vec<&str> = told.lines().collect();
-        assert_eq!(lines.len(), 23, "{told}");
+        let mut written = Vec::new();
+        damage.write(&mut written).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!(lines.len(), 23, "{written}");
         assert_eq!(lines[0], "tcpretrans: x.jsonl:1: cut short");
         assert_eq!(
             lines[10..13],

@@ -10,7 +10,7 @@ use super::{
     session::{Identity, Session},
 };
 use crate::{
-    event::{Clock, Event, What, run::Start},
+    event::{Clock, Event, Start, What},
     form::{DecodeError, Decoded, Decoder, Detail, Timestamp},
 };
 
@@ -147,11 +147,6 @@ impl Reader {
     /// Does the next event wait for the files, perhaps for long (a pipe)?
     pub fn must_read(&self) -> bool {
         self.file.as_ref().is_none_or(|file| !file.lines.has_line())
-    }
-
-    /// Where the last event came from: `FILE:LINE`.
-    pub fn place(&self) -> String {
-        self.file.as_ref().map_or_else(String::new, |file| format!("{}:{}", file.name, file.number))
     }
 
     fn advance(&mut self) -> Result<Option<Recorded>, ReadError> {

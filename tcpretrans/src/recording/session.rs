@@ -1,6 +1,6 @@
 //! One run of the tracer: from `start` to `end`, in one file or in many, alone in its file or with others.
 
-use crate::event::{Event, run::Start};
+use crate::event::{Event, Start};
 
 /// What the `start` lines of one run have in common, in all of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -33,7 +33,7 @@ impl Logs {
 
 fn line(event: &Event) -> String {
     let mut line = Vec::new();
-    encode(event, &sample::CLOCK, &mut line).unwrap();
+    encode(event, &sample::CLOCK, &mut line);
     String::from_utf8(line).unwrap()
 }
 
@@ -60,7 +60,7 @@ fn join(lines: &[String]) -> String {
 /// What is read: `start`, `end`, or the second of an event, with the session, and `!` after a gap. Then the reader.
 fn read(files: &[PathBuf]) -> (Vec<String>, Reader) {
     let mut reader = Reader::open(files, Detail::Whole).unwrap_or_else(|error| panic!("{error}"));
-    let mut told = Vec::new();
+    let mut seen = Vec::new();
     for recorded in &mut reader {
         let recorded = recorded.unwrap();
         let what = match recorded.event.what {
@@ -70,9 +70,9 @@ fn read(files: &[PathBuf]) -> (Vec<String>, Reader) {
             other => format!("{other:?}"),
         };
         assert_eq!(recorded.clock, sample::CLOCK);
-        told.push(format!("{}:{what}{}", recorded.session, if recorded.after_gap { "!" } else { "" }));
+        seen.push(format!("{}:{what}{}", recorded.session, if recorded.after_gap { "!" } else { "" }));
     }
-    (told, reader)
+    (seen, reader)
 }
 
 fn refused(files: &[PathBuf]) -> OpenError {
@@ -91,20 +91,20 @@ fn rotated_files_in_any_order_are_one_session() {
         [oldest.clone(), middle.clone(), newest.clone()],
         [middle, oldest, newest],
     ] {
-        let (told, reader) = read(&files);
-        assert_eq!(told, expected);
+        let (seen, reader) = read(&files);
+        assert_eq!(seen, expected);
         assert_eq!((reader.damage().is_any(), reader.damage().notes()), (false, &[][..]));
         assert_eq!(reader.bytes_read(), reader.total_bytes().unwrap());
     }
 }
 
 #[test]
-fn what_was_rotated_away_is_told() {
+fn what_was_rotated_away_is_reported() {
     let logs = Logs::new();
     let rest = logs.write("log.jsonl.1", join(&[start(1, 3), event(4)]));
     let newest = logs.write("log.jsonl", join(&[start(1, 5), event(6), end(7)]));
-    let (told, reader) = read(&[rest, newest]);
-    assert_eq!(told, ["0:start!", "0:4", "0:6!", "0:end"]);
+    let (seen, reader) = read(&[rest, newest]);
+    assert_eq!(seen, ["0:start!", "0:4", "0:6!", "0:end"]);
     let notes = reader.damage().notes();
     assert!(notes[0].contains("the first 2 files are missing"), "{notes:?}");
     assert!(notes[1].contains("between files 3 and 5 "), "{notes:?}");
@@ -115,17 +115,17 @@ fn what_was_rotated_away_is_told() {
 fn appended_runs_are_sessions_of_their_own() {
     let logs = Logs::new();
     let log = logs.write("log", join(&[start(1, 1), event(2), end(3), start(4, 1), event(5), end(6)]));
-    let (told, reader) = read(&[log]);
-    assert_eq!(told, ["0:start", "0:2", "0:end", "1:start", "1:5", "1:end"]);
+    let (seen, reader) = read(&[log]);
+    assert_eq!(seen, ["0:start", "0:2", "0:end", "1:start", "1:5", "1:end"]);
     assert_eq!(reader.damage().notes(), [""; 0]);
 }
 
 #[test]
-fn a_run_without_an_end_is_told() {
+fn a_run_without_an_end_is_reported() {
     let logs = Logs::new();
     let log = logs.write("log", join(&[start(1, 1), event(2), start(4, 1), event(5)]));
-    let (told, reader) = read(&[log]);
-    assert_eq!(told, ["0:start", "0:2", "1:start", "1:5"]);
+    let (seen, reader) = read(&[log]);
+    assert_eq!(seen, ["0:start", "0:2", "1:start", "1:5"]);
     let notes = reader.damage().notes();
     assert_eq!(notes.len(), 2, "{notes:?}");
     assert!(notes.iter().all(|note| note.contains("has no end: the tracer was killed")), "{notes:?}");
@@ -136,14 +136,14 @@ fn a_cut_line_is_damage_with_its_number() {
     let logs = Logs::new();
     let text = join(&[start(1, 1), event(2), event(3)]);
     let log = logs.write("log", &text[..text.len() - 10]);
-    let (told, reader) = read(std::slice::from_ref(&log));
-    assert_eq!(told, ["0:start", "0:2"]);
+    let (seen, reader) = read(std::slice::from_ref(&log));
+    assert_eq!(seen, ["0:start", "0:2"]);
     let expected = format!("{}:3: the file ends within this line", log.display());
     assert_eq!((reader.damage().count(), reader.damage().first()), (1, &[expected][..]));
     // Only the newline is missing: the line is whole.
     let log = logs.write("log", &text[..text.len() - 1]);
-    let (told, reader) = read(&[log]);
-    assert_eq!((told.len(), reader.damage().count()), (3, 0));
+    let (seen, reader) = read(&[log]);
+    assert_eq!((seen.len(), reader.damage().count()), (3, 0));
 }
 
 #[test]
@@ -154,25 +154,25 @@ fn damage_is_skipped_and_leaves_a_gap() {
     let long = "x".repeat(2 << 20) + "\n";
     let log =
         logs.write("log", join(&[start(1, 1), nul, event(2), other, long, "\n".into(), event(3), end(4)]));
-    let (told, reader) = read(&[log]);
-    assert_eq!(told, ["0:start", "0:2!", "0:3!", "0:end"]);
+    let (seen, reader) = read(&[log]);
+    assert_eq!(seen, ["0:start", "0:2!", "0:3!", "0:end"]);
     let damage = reader.damage();
     let lines: Vec<bool> = [":2: not a line", ":4: not a line", ":5: longer than any line"]
         .iter()
         .zip(damage.first())
-        .map(|(wrong, told)| told.contains(wrong))
+        .map(|(wrong, seen)| seen.contains(wrong))
         .collect();
     assert_eq!((damage.count(), lines), (3, vec![true; 3]), "{:?}", damage.first());
 }
 
 #[test]
-fn bytes_that_are_no_text_are_told() {
+fn bytes_that_are_no_text_are_reported() {
     let logs = Logs::new();
     let mut bytes = join(&[start(1, 1), event(2), end(4)]).into_bytes();
     let at = bytes.iter().position(|&byte| byte == b'\n').unwrap() + 20;
     bytes[at] = 0xff;
-    let (told, reader) = read(&[logs.write("log", bytes)]);
-    assert_eq!(told, ["0:start", "0:end!"]);
+    let (seen, reader) = read(&[logs.write("log", bytes)]);
+    assert_eq!(seen, ["0:start", "0:end!"]);
     assert!(reader.damage().first()[0].contains(":2: not a line of a recording: byte 20 of it is no UTF-8"));
 }
 
@@ -180,8 +180,8 @@ fn bytes_that_are_no_text_are_told() {
 fn events_of_a_newer_version_are_no_damage() {
     let logs = Logs::new();
     let newer = event(2).replace("\"lost\"", "\"marvel\"");
-    let (told, reader) = read(&[logs.write("log", join(&[start(1, 1), newer, event(3), end(4)]))]);
-    assert_eq!(told, ["0:start", "0:3", "0:end"]);
+    let (seen, reader) = read(&[logs.write("log", join(&[start(1, 1), newer, event(3), end(4)]))]);
+    assert_eq!(seen, ["0:start", "0:3", "0:end"]);
     assert_eq!((reader.damage().count(), reader.damage().unknown_events()), (0, 1));
 }
 
@@ -190,8 +190,8 @@ fn a_schema_of_a_newer_version_is_not_guessed_at() {
     let logs = Logs::new();
     let newer = start(5, 1).replace("\"schema\":1", "\"schema\":2");
     let mixed = join(&[start(1, 1), event(2), end(3), newer.clone(), event(6), end(7), start(8, 1), end(9)]);
-    let (told, reader) = read(&[logs.write("mixed", mixed)]);
-    assert_eq!(told, ["0:start", "0:2", "0:end", "1:start", "1:end"]);
+    let (seen, reader) = read(&[logs.write("mixed", mixed)]);
+    assert_eq!(seen, ["0:start", "0:2", "0:end", "1:start", "1:end"]);
     assert_eq!(reader.damage().count(), 1);
     let error = refused(&[logs.write("newer", join(&[newer, event(6)]))]).to_string();
     assert!(error.contains("has schema 2"), "{error}");
@@ -200,8 +200,8 @@ fn a_schema_of_a_newer_version_is_not_guessed_at() {
 #[test]
 fn lines_before_the_first_start_are_read() {
     let logs = Logs::new();
-    let (told, _) = read(&[logs.write("tail", join(&[event(2), event(3), end(4)]))]);
-    assert_eq!(told, ["0:2", "0:3", "0:end"]);
+    let (seen, _) = read(&[logs.write("tail", join(&[event(2), event(3), end(4)]))]);
+    assert_eq!(seen, ["0:2", "0:3", "0:end"]);
 }
 
 #[test]
@@ -229,11 +229,11 @@ fn files_that_are_no_recordings_are_refused() {
 }
 
 #[test]
-fn an_empty_file_beside_others_is_only_told() {
+fn an_empty_file_beside_others_is_only_reported() {
     let logs = Logs::new();
     let log = logs.write("log.1", join(&[start(1, 1), end(2)]));
-    let (told, reader) = read(&[logs.write("log", ""), log]);
-    assert_eq!(told, ["0:start", "0:end"]);
+    let (seen, reader) = read(&[logs.write("log", ""), log]);
+    assert_eq!(seen, ["0:start", "0:end"]);
     assert!(reader.damage().notes()[0].ends_with("is empty"));
 }
 
@@ -243,18 +243,18 @@ fn a_file_that_is_given_twice_is_read_once() {
     let log = logs.write("log", join(&[start(1, 1), event(2), end(3)]));
     let link = logs.path("link");
     std::os::unix::fs::symlink(&log, &link).unwrap();
-    let (told, reader) = read(&[log.clone(), link, log]);
-    assert_eq!(told, ["0:start", "0:2", "0:end"]);
+    let (seen, reader) = read(&[log.clone(), link, log]);
+    assert_eq!(seen, ["0:start", "0:2", "0:end"]);
     assert!(reader.damage().notes()[0].ends_with("is given twice and read once"));
 }
 
 #[test]
-fn recordings_that_overlap_are_told() {
+fn recordings_that_overlap_are_reported() {
     let logs = Logs::new();
     let one = logs.write("one", join(&[start(1, 1), event(2), event(9), end(10)]));
     let two = logs.write("two", join(&[start(3, 1), event(4), end(11)]));
-    let (told, reader) = read(&[two, one]);
-    assert_eq!(told, ["0:start", "0:2", "0:9", "0:end", "1:start", "1:4", "1:end"]);
+    let (seen, reader) = read(&[two, one]);
+    assert_eq!(seen, ["0:start", "0:2", "0:9", "0:end", "1:start", "1:4", "1:end"]);
     assert!(reader.damage().notes()[0].contains("overlap in time"), "{:?}", reader.damage().notes());
 }
 
@@ -264,12 +264,12 @@ fn the_files_of_one_tracer_stay_together() {
     let old = logs.write("a.1", join(&[start(1, 1), event(2), event(5)]));
     let new = logs.write("a", join(&[start(1, 2), event(8), end(9)]));
     let other = logs.write("b", join(&[start(3, 1), event(4), end(10)]));
-    let (told, _) = read(&[new, other, old]);
-    assert_eq!(told, ["0:start", "0:2", "0:5", "0:8", "0:end", "1:start", "1:4", "1:end"]);
+    let (seen, _) = read(&[new, other, old]);
+    assert_eq!(seen, ["0:start", "0:2", "0:5", "0:8", "0:end", "1:start", "1:4", "1:end"]);
 }
 
 #[test]
-fn a_copy_that_was_put_together_twice_is_told() {
+fn a_copy_that_was_put_together_twice_is_reported() {
     let logs = Logs::new();
     let twice = [start(1, 1), event(2), event(5), start(1, 1), event(2), event(5), end(6)];
     let (_, reader) = read(&[logs.write("log", join(&twice))]);
@@ -281,7 +281,7 @@ fn the_clock_is_that_of_the_line() {
     let logs = Logs::new();
     let later = Clock { wall_minus_mono_ns: sample::CLOCK.wall_minus_mono_ns + 7_000_000_000 };
     let mut set = Vec::new();
-    encode(&sample::lost(1, LostWhere::Ring), &later, &mut set).unwrap();
+    encode(&sample::lost(1, LostWhere::Ring), &later, &mut set);
     let log = logs.write("log", [start(1, 1).into_bytes(), set].concat());
     let clocks: Vec<Clock> = Reader::open(&[log], Detail::WithoutKernel)
         .unwrap()

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::{
     filter::Filter,
-    options::{FilterArgs, OutputArgs, selection, selection::Source, usage::UsageError},
+    options::{FilterArgs, Origin, UsageError, count, selection},
+    pipe::args::{OutputArgs, OutputConfig},
     recording,
-    sink::config::OutputConfig,
 };
 
 /// Options of `tcpretrans replay`.
@@ -37,10 +37,6 @@ pub struct ReplayConfig {
     pub filter: Filter,
     /// Where events go.
     pub output: OutputConfig,
-    /// Percentage of the death budget at which to warn; `None`: that of the recording.
-    pub warn_at_percent: Option<u8>,
-    /// Report the end of every connection that is in the recording.
-    pub all_closes: bool,
     /// Stop after so many printed events.
     pub count: Option<u64>,
 }
@@ -51,8 +47,8 @@ impl ReplayConfig {
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
     pub fn from_args(args: &ReplayArgs) -> Result<ReplayConfig, UsageError> {
-        let output = args.output.config(false)?;
-        if let Some(log) = &output.log
+        let output = args.output.config(Origin::Recording, false)?;
+        if let Some(log) = &output.sinks.log
             && args.files.iter().any(|file| recording::is_same_file(file, &log.path))
         {
             let problem = format!("{} is what is to be read: give another file", log.path.display());
@@ -60,10 +56,8 @@ impl ReplayConfig {
         }
         Ok(ReplayConfig {
             files: args.files.clone(),
-            filter: selection::filter(&args.filter, Source::Recording)?,
-            warn_at_percent: args.output.warn_at.is_some().then_some(output.warn_at_percent),
-            all_closes: args.output.all_closes,
-            count: crate::options::count(args.count.as_deref())?,
+            filter: selection::filter(&args.filter, Origin::Recording)?,
+            count: count(args.count.as_deref())?,
             output,
         })
     }
@@ -87,13 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn the_recording_decides_unless_told_otherwise() {
+    fn the_recording_decides_unless_asked_otherwise() {
         let as_recorded = config(&["a.jsonl", "b.jsonl"]).expect("valid");
-        assert_eq!((as_recorded.files.len(), as_recorded.warn_at_percent), (2, None));
-        assert!(!as_recorded.all_closes && as_recorded.filter == Filter::default());
-        let told = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
-        assert_eq!((told.warn_at_percent, told.all_closes, told.count), (Some(50), true, Some(3)));
-        assert!(told.filter.ports.is_some());
+        assert_eq!((as_recorded.files.len(), as_recorded.output.warn_at_percent), (2, None));
+        assert!(!as_recorded.output.all_closes && as_recorded.filter == Filter::default());
+        let asked = config(&["-", "--warn-at", "50", "--all-closes", "-n", "3", "-p", "80"]).expect("valid");
+        assert_eq!(
+            (asked.output.warn_at_percent, asked.output.all_closes, asked.count),
+            (Some(50), true, Some(3))
+        );
+        assert!(asked.filter.ports.is_some());
     }
 
     #[test]

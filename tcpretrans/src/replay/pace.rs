@@ -1,8 +1,8 @@
 //! Pauses between events, as they were when they happened, but none longer than one cares to wait.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
-use crate::event::{Event, What};
+use crate::event::Event;
 
 /// Nobody learns anything from a longer one.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -22,25 +22,16 @@ impl Pace {
         Pace { speed, latest_ns: None }
     }
 
-    /// How long to wait before this is printed.
-    fn before(&mut self, event: &Event) -> Duration {
-        let shown = event.what.is_flow_event() || matches!(event.what, What::InBackoff(_) | What::End(_));
-        if !shown {
+    /// How long to wait before this is printed. To be asked once for each event.
+    pub fn before(&mut self, event: &Event) -> Duration {
+        if !event.what.role().paced {
             return Duration::ZERO;
         }
-        // An end is told a little after its time, when others have been told.
+        // The end of a connection is reported a little after its time, when later events have been.
         let latest_ns = self.latest_ns.unwrap_or(event.mono_ns);
         self.latest_ns = Some(latest_ns.max(event.mono_ns));
         let pause = Duration::from_nanos(event.mono_ns.saturating_sub(latest_ns));
         Duration::try_from_secs_f64(pause.as_secs_f64() / self.speed).unwrap_or(LONGEST).min(LONGEST)
-    }
-
-    /// Waits until this may be printed.
-    pub fn keep(&mut self, event: &Event) {
-        let pause = self.before(event);
-        if !pause.is_zero() {
-            thread::sleep(pause);
-        }
     }
 }
 
@@ -63,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_late_waits_for_nothing() {
+    fn what_is_reported_late_waits_for_nothing() {
         assert_eq!(pauses(1.0, &[5000, 5200, 5100, 5300]), [0, 200, 0, 100]);
     }
 }

@@ -6,10 +6,9 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context;
 use serde::Deserialize;
 
-use crate::{form::Timestamp, options::usage::UsageError};
+use crate::{failure::Failure, form::Timestamp, options::UsageError};
 
 /// So much of a file's end is looked at first; a line is at most some kilobytes long.
 const FIRST_LOOK: u64 = 64 * 1024;
@@ -44,13 +43,13 @@ pub(super) fn refuse_streams(files: &[PathBuf], option: &'static str) -> Result<
 ///
 /// # Errors
 /// If a file cannot be read or tells no time. `option` is what wanted to know.
-pub(super) fn of(files: &[PathBuf], option: &'static str) -> anyhow::Result<i64> {
+pub(super) fn of(files: &[PathBuf], option: &'static str) -> Result<i64, Failure> {
     let mut latest = None;
     for path in files {
-        let cannot = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).with_context(cannot)?;
-        let len = file.metadata().with_context(cannot)?.len();
-        latest = latest.max(last_time(&mut file, len).with_context(cannot)?);
+        let cannot = || Failure::io::<io::Error>(format!("cannot read {}", path.display()));
+        let mut file = File::open(path).map_err(cannot())?;
+        let len = file.metadata().map_err(cannot())?.len();
+        latest = latest.max(last_time(&mut file, len).map_err(cannot())?);
     }
     let nothing = || UsageError::value(option, "no line of the recording tells a time to count from");
     Ok(latest.ok_or_else(nothing)?)

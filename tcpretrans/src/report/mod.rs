@@ -10,24 +10,21 @@ pub mod tally;
 pub mod window;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
-    process::ExitCode,
 };
 
-use anyhow::Context;
 use jiff::tz::TimeZone;
-use screen::Page;
 use tally::{Report, Tally, groups::By};
-use terminal_size::{Width, terminal_size};
 use window::{Moment, Window};
 
 use crate::{
+    failure::Failure,
     filter::gate::{Before, Gate},
-    options::{exit::Exit, quantity, selection, selection::Source, usage::UsageError},
+    options::{Exit, Origin, UsageError, quantity, selection},
+    page::Page,
     recording::{Detail, Reader, progress::Progress},
     report::args::{ReportArgs, ReportFormat},
-    sink::table::style::colour_wanted,
 };
 
 /// What a report is about, besides the events themselves.
@@ -48,9 +45,9 @@ struct Subject {
 ///
 /// # Errors
 /// Wrong options, files that are no recordings, and failures to read or write.
-pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let zone = TimeZone::system();
-    let filter = selection::filter(&args.filter, Source::Recording)?;
+    let filter = selection::filter(&args.filter, Origin::Recording)?;
     let top = args.report.top.as_deref().map(quantity::count).transpose();
     let top = top.map_err(|error| UsageError::value("--top", error))?;
     let moments = moments(args, &zone)?;
@@ -70,16 +67,16 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<ExitCode> {
     subject.unknown_events = reader.damage().unknown_events();
 
     // First the warnings: on a terminal the report is what stays in sight.
-    let told = reader.damage().tell(&mut io::stderr().lock());
-    told.context("cannot write to standard error")?;
+    let warned = reader.damage().write(&mut io::stderr().lock());
+    warned.map_err(Failure::io("cannot write to standard error"))?;
     let mut stdout = io::stdout().lock();
     let text = match args.report.format {
-        ReportFormat::Json => json::render(&report, &subject)? + "\n",
-        ReportFormat::Text => screen::render(&report, &subject, &page(stdout.is_terminal(), zone)),
+        ReportFormat::Json => json::render(&report, &subject).map_err(Failure::stdout)? + "\n",
+        ReportFormat::Text => screen::render(&report, &subject, Page::stdout(), &zone),
     };
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    written.context("cannot write to standard output")?;
-    Ok(if reader.damage().is_any() { Exit::Usage } else { Exit::Done }.into())
+    written.map_err(Failure::stdout)?;
+    Ok(if reader.damage().is_any() { Exit::Usage } else { Exit::Done })
 }
 
 fn open(files: &[PathBuf]) -> Result<Reader, UsageError> {
@@ -110,7 +107,7 @@ fn needs_the_end(moments: &Moments) -> Option<&'static str> {
     OPTIONS.into_iter().zip(moments).find(|(_, moment)| relative(moment)).map(|(option, _)| option)
 }
 
-fn window(moments: &Moments, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result<Window> {
+fn window(moments: &Moments, files: &[PathBuf], zone: &TimeZone) -> Result<Window, Failure> {
     let end_ns = match needs_the_end(moments) {
         Some(option) => ending::of(files, option)?,
         None => 0,
@@ -119,7 +116,7 @@ fn window(moments: &Moments, files: &[PathBuf], zone: &TimeZone) -> anyhow::Resu
     Ok(Window::of(since.as_ref(), until.as_ref(), end_ns, zone)?)
 }
 
-fn read(reader: &mut Reader, window: Window, mut gate: Gate) -> anyhow::Result<Report> {
+fn read(reader: &mut Reader, window: Window, mut gate: Gate) -> Result<Report, Failure> {
     let mut tally = Tally::default();
     let mut progress = Progress::on_stderr();
     while let Some(recorded) = reader.next() {
@@ -132,15 +129,4 @@ fn read(reader: &mut Reader, window: Window, mut gate: Gate) -> anyhow::Result<R
     }
     progress.finish();
     Ok(tally.finish())
-}
-
-/// How wide and how colourful.
-fn page(is_terminal: bool, zone: TimeZone) -> Page {
-    let colour = colour_wanted(is_terminal, |name| std::env::var(name).ok());
-    let columns = match terminal_size() {
-        Some((Width(columns @ 1..), _)) if is_terminal => columns.into(),
-        // As a terminal that does not know its size, and as mails and tickets have it.
-        _ => 80,
-    };
-    Page { columns, colour, zone }
 }

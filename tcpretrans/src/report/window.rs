@@ -8,7 +8,7 @@ use jiff::{
     tz::TimeZone,
 };
 
-use crate::options::{quantity, usage::UsageError};
+use crate::options::{UsageError, quantity};
 
 /// A time as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs::File;
 use crate::{
     event::{Clock, Event},
     form::encode,
-    sink::{Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target},
+    sink::{Sink, SinkError, reports_lost_output, stream::Stream, whole_lines::Target},
 };
 
 /// Writes every event as a line.
@@ -25,8 +25,8 @@ impl<T: Target> JsonSink<T> {
 impl<T: Target> Sink for JsonSink<T> {
     fn write(&mut self, event: &Event, clock: &Clock) -> Result<(), SinkError> {
         self.line.clear();
-        encode(event, clock, &mut self.line)?;
-        if tells_of_lost_output(event) { self.out.push_aside(&self.line) } else { self.out.push(&self.line) }
+        encode(event, clock, &mut self.line);
+        if reports_lost_output(event) { self.out.push_aside(&self.line) } else { self.out.push(&self.line) }
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {

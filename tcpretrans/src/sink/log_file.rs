@@ -1,5 +1,6 @@
 //! `-o FILE`: a recording that survives full disks, rotation, logrotate and crashes.
 
+mod args;
 mod open_file;
 
 use std::{
@@ -8,10 +9,11 @@ use std::{
     time::Instant,
 };
 
+pub use args::{LogArgs, LogConfig};
 use bytes::BytesMut;
 use open_file::OpenFile;
 
-use super::{Rotation, Sink, SinkError, outage::Outage, rotation, stream::count_lines, tells_of_lost_output};
+use super::{Rotation, Sink, SinkError, outage::Outage, reports_lost_output, rotation, stream::count_lines};
 use crate::{
     event::{Clock, Event, Lost, LostWhere, What},
     form::encode,
@@ -40,12 +42,12 @@ pub struct LogFile {
     line: Vec<u8>,
     outage: Outage,
     rotation_outage: Outage,
-    /// The file was deleted, which nobody was told yet.
+    /// The file was deleted, which is not reported yet.
     was_deleted: bool,
     /// Events lost since it was last asked.
     lost: u64,
-    /// Events lost that the file does not tell of yet.
-    untold: u64,
+    /// Events lost that the file does not report yet.
+    unreported: u64,
     /// Of the last event.
     mono_ns: u64,
     clock: Clock,
@@ -76,25 +78,15 @@ impl LogFile {
             rotation_outage: Outage::none(),
             was_deleted: false,
             lost: 0,
-            untold: 0,
+            unreported: 0,
             mono_ns: 0,
             clock: Clock::default(),
         })
     }
 
-    /// Lets go of the file: what is written from now on goes to a newly opened one (SIGHUP).
-    ///
-    /// # Errors
-    /// As [`Sink::flush`].
-    pub fn reopen(&mut self) -> Result<(), SinkError> {
-        let result = self.flush();
-        self.file = None;
-        result
-    }
-
-    fn encode(&mut self, event: &Event) -> Result<(), SinkError> {
+    fn encode(&mut self, event: &Event) {
         self.line.clear();
-        Ok(encode(event, &self.clock, &mut self.line)?)
+        encode(event, &self.clock, &mut self.line);
     }
 
     /// A new file, or a new run in an old one: it begins with `start`.
@@ -106,7 +98,7 @@ impl LogFile {
             self.parts += 1;
             start.part = Some(self.parts);
         }
-        self.encode(&start)?;
+        self.encode(&start);
         self.start = Some(start);
         self.head = BytesMut::from(self.line.as_slice());
         Ok(())
@@ -153,7 +145,7 @@ impl LogFile {
             if full {
                 break;
             }
-            self.tell_of_losses()?;
+            self.report_losses()?;
         }
         Ok(rotated)
     }
@@ -220,12 +212,12 @@ impl LogFile {
     }
 
     /// After an outage, the file itself says what it lacks.
-    fn tell_of_losses(&mut self) -> Result<(), SinkError> {
-        if self.untold == 0 {
+    fn report_losses(&mut self) -> Result<(), SinkError> {
+        if self.unreported == 0 {
             return Ok(());
         }
-        let lost = Lost::counted(mem::take(&mut self.untold), LostWhere::Output);
-        self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) })?;
+        let lost = Lost::counted(mem::take(&mut self.unreported), LostWhere::Output);
+        self.encode(&Event { mono_ns: self.mono_ns, flow: None, what: What::Lost(lost) });
         self.waiting.extend_from_slice(&self.line);
         Ok(())
     }
@@ -240,7 +232,7 @@ impl LogFile {
 
     fn lose(&mut self, events: u64) {
         self.lost += events;
-        self.untold += events;
+        self.unreported += events;
     }
 }
 
@@ -267,12 +259,12 @@ impl Sink for LogFile {
             self.parts = 0;
             return self.begin();
         }
-        // This file's own losses it tells of itself, once it can be written again. Were it to take this event,
+        // The file reports its own losses, once it can be written again. Were it to take this event,
         // then each event lost would make another one to lose.
-        if tells_of_lost_output(event) {
+        if reports_lost_output(event) {
             return Ok(());
         }
-        self.encode(event)?;
+        self.encode(event);
         if self.waiting.len() + self.line.len() > TOO_MUCH {
             self.lose(1);
             return Ok(());

@@ -1,25 +1,11 @@
 //! Where events go: the table on a terminal, JSON Lines, the log file.
-//!
-//! The loop gives each event to each sink and flushes when it has no more:
-//! ```no_run
-//! # use tcpretrans::{event::{Clock, Event}, sink::{Sink, SinkError}};
-//! # fn each(events: &[Event], sinks: &mut [Box<dyn Sink>], clock: &Clock) -> Result<(), SinkError> {
-//! for sink in sinks {
-//!     for event in events {
-//!         sink.write(event, clock)?;
-//!     }
-//!     sink.flush()?;
-//!     let lost = sink.take_lost();
-//! }
-//! # Ok(())
-//! # }
-//! ```
 
-pub mod config;
 pub mod json_lines;
 pub mod log_file;
-pub mod outage;
-pub mod rotation;
+mod outage;
+pub mod registry;
+mod rotation;
+pub mod stdout;
 pub mod stream;
 pub mod summary;
 pub mod table;
@@ -28,16 +14,17 @@ pub mod whole_lines;
 use std::io;
 
 pub use json_lines::JsonSink;
-pub use log_file::LogFile;
+pub use log_file::{LogConfig, LogFile};
 pub use rotation::Rotation;
+pub use stdout::Format;
 pub use stream::Stream;
 pub use summary::{Totals, summary};
 pub use table::TableSink;
 
 use crate::event::{Clock, Event, Lost, LostWhere, What};
 
-/// Is it the news of events that an output lost?
-fn tells_of_lost_output(event: &Event) -> bool {
+/// Does it report events that an output lost?
+fn reports_lost_output(event: &Event) -> bool {
     matches!(event.what, What::Lost(Lost { place: LostWhere::Output, .. }))
 }
 
@@ -66,6 +53,16 @@ pub trait Sink {
         self.flush()
     }
 
+    /// Time has passed, about half a second of the source's: for what changes without events (a countdown), and for
+    /// what is handed out by time. `now_ns`: the source's time, mono ns.
+    ///
+    /// # Errors
+    /// As [`Sink::flush`].
+    fn tick(&mut self, now_ns: u64, clock: &Clock) -> Result<(), SinkError> {
+        let _ = (now_ns, clock);
+        Ok(())
+    }
+
     /// How many events were taken and will never come out, since this was last asked.
     fn take_lost(&mut self) -> u64;
 }
@@ -76,9 +73,9 @@ pub enum SinkError {
     /// The reader has gone, as `head` does.
     #[error("nobody reads the output any more")]
     Closed,
-    /// An event that is no JSON; none is.
-    #[error("cannot encode an event: {0}")]
-    Encode(#[from] serde_json::Error),
+    /// Standard output was closed before anything was written to it.
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
     /// It cannot be written now.
     #[error("cannot {doing} {place}: {source}; {hint}")]
     Outage {
@@ -91,11 +88,4 @@ pub enum SinkError {
         /// What happens next, or what to do.
         hint: &'static str,
     },
-}
-
-impl SinkError {
-    /// Is it the quiet end that a closed pipe asks for?
-    pub fn is_closed(&self) -> bool {
-        matches!(self, SinkError::Closed)
-    }
 }

@@ -53,11 +53,6 @@ impl<T: Target> Stream<T> {
         }
     }
 
-    /// What is written to.
-    pub fn target(&self) -> &T {
-        self.out.target()
-    }
-
     /// Takes an event's line, newline included.
     ///
     /// # Errors
@@ -179,7 +174,7 @@ mod tests {
         stream.flush().unwrap();
         drop(reader);
         stream.push(b"two\n").unwrap();
-        assert!(stream.flush().unwrap_err().is_closed());
+        assert!(matches!(stream.flush(), Err(SinkError::Closed)));
     }
 
     #[test]
@@ -201,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_once_and_loses_only_what_does_not_fit() {
+    fn an_outage_is_reported_once_and_loses_only_what_does_not_fit() {
         let mut stream = Stream::new(Fickle { errno: Some(libc::EIO), ..Fickle::default() });
         stream.outage = Outage::with_first_wait(Duration::ZERO);
         stream.push(b"one\n").unwrap();
-        let told = stream.flush().unwrap_err().to_string();
-        assert!(told.starts_with("cannot write to standard output: Input/output error"), "{told}");
+        let report = stream.flush().unwrap_err().to_string();
+        assert!(report.starts_with("cannot write to standard output: Input/output error"), "{report}");
         stream.flush().unwrap();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         for _ in 0..1100 {
@@ -215,10 +210,10 @@ mod tests {
         let lost = stream.take_lost();
         assert!((76..80).contains(&lost), "{lost}");
         stream.push_aside(&line).unwrap();
-        assert_eq!(stream.take_lost(), 0, "told, and a header is no event");
+        assert_eq!(stream.take_lost(), 0, "reported, and a header is no event");
         stream.out = WholeLines::new(Fickle::default(), false);
         stream.flush().unwrap();
-        assert_eq!(count_lines(&stream.target().content) + lost, 1101);
+        assert_eq!(count_lines(&stream.out.target().content) + lost, 1101);
     }
 
     #[test]

@@ -1,8 +1,12 @@
 //! What happened, in numbers: the `end` event, and `--summary`.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
-use crate::event::{End, Event, LostWhere, RetransmitType, What};
+use crate::{
+    event::{End, Event, LostWhere, RetransmitType, TypeTotal, What},
+    page::{ALARM, Column, HEADING, PLAIN, Page, Pen, Table, Text},
+    words::time::millis,
+};
 
 /// Counts events as they are printed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,8 +37,16 @@ impl Totals {
                         end.timeouts.retransmitted += 1;
                     }
                     // Otherwise the client has repeated its SYN.
-                    RetransmitType::SynAck if retransmit.rto_ms.is_some() => end.timeouts.synack += 1,
-                    _ => {}
+                    RetransmitType::SynAck => end.timeouts.synack += u64::from(retransmit.rto_ms.is_some()),
+                    // (A closed window's RTO is none to the kernel, either: `tcp_retransmit_timer` returns before it
+                    // counts.)
+                    RetransmitType::SlowStart
+                    | RetransmitType::Fast
+                    | RetransmitType::RackTimer
+                    | RetransmitType::Tlp
+                    | RetransmitType::ZeroWindow
+                    | RetransmitType::Pmtu
+                    | RetransmitType::Unknown => {}
                 }
             }
             What::Threshold(_) => end.thresholds += 1,
@@ -101,8 +113,8 @@ impl Totals {
     }
 
     /// As [`summary`].
-    pub fn summary(&self, duration_ms: u64) -> String {
-        summary(&self.clone().into_end(duration_ms))
+    pub fn summary(&self, duration_ms: u64, page: Page) -> String {
+        summary(&self.clone().into_end(duration_ms), page)
     }
 }
 
@@ -113,40 +125,21 @@ fn add_counts<K: Copy + Ord>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u
 }
 
 /// `--summary`: a few lines for people.
-pub fn summary(end: &End) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_summary(end, &mut text);
-    text
-}
-
-fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
-    writeln!(text, "Traced for {}.", super::table::cells::duration(end.duration_ms))?;
+pub fn summary(end: &End, page: Page) -> String {
+    let mut pen = Pen::new(page);
+    let mut say = |text: String| pen.paragraph("", 2, PLAIN, text);
+    say(format!("Traced for {}.", millis(end.duration_ms)));
     if end.retransmits.is_empty() {
-        writeln!(text, "No retransmissions.")?;
+        say("No retransmissions.".to_owned());
     } else {
-        writeln!(text, "{:<12} {:>9} {:>9} {:>9} {:>12}", "TYPE", "SENT", "FAILED", "SEGMENTS", "BYTES")?;
-        let mut all = crate::event::run::TypeTotal::default();
-        let mut line = |name: &str, total: &crate::event::run::TypeTotal| {
-            writeln!(
-                text,
-                "{name:<12} {:>9} {:>9} {:>9} {:>12}",
-                total.sent, total.failed, total.segs, total.bytes
-            )
-        };
-        for (ty, total) in &end.retransmits {
-            line(ty.name(), total)?;
-            all += total;
-        }
-        if end.retransmits.len() > 1 {
-            line("all", &all)?;
-        }
+        pen.table(&by_type(end));
     }
-    writeln!(text, "Thresholds passed: {}. Episodes recovered: {}.", end.thresholds, end.recovered)?;
+    let mut say = |text: String| pen.paragraph("", 2, PLAIN, text);
+    say(format!("Thresholds passed: {}. Loss episodes recovered: {}.", end.thresholds, end.recovered));
     let closed: Vec<String> =
         end.closed.iter().map(|(cause, count)| format!("{} {count}", cause.name())).collect();
     if !closed.is_empty() {
-        writeln!(text, "Closed: {}.", closed.join(", "))?;
+        say(format!("Closed: {}.", closed.join(", ")));
     }
     let lost: Vec<String> = end
         .lost
@@ -155,24 +148,50 @@ fn write_summary(end: &End, text: &mut String) -> std::fmt::Result {
         .map(|(place, records)| format!("{} {records}", place.name()))
         .collect();
     if lost.is_empty() {
-        writeln!(text, "Nothing was lost.")
+        say("No records were lost.".to_owned());
     } else {
-        writeln!(text, "LOST, so the numbers above are too low: {}.", lost.join(", "))?;
-        match end.unseen_segs {
-            0 => Ok(()),
-            segs => writeln!(text, "Segments that the kernel retransmitted unseen: {segs}."),
+        let text = format!("Records were LOST, so the numbers above are too low: {}.", lost.join(", "));
+        pen.paragraph("", 2, ALARM, text);
+        if end.unseen_segs > 0 {
+            let text =
+                format!("Segments that the kernel retransmitted without an event: {}.", end.unseen_segs);
+            pen.paragraph("", 2, PLAIN, text);
         }
     }
+    pen.finish()
+}
+
+fn by_type(end: &End) -> Table {
+    let figures = [9, 9, 9, 12].map(|columns| Column::RIGHT.at_least(columns));
+    let mut table = Table::new([Column::LEFT.at_least(12)].into_iter().chain(figures)).gap(1);
+    table.row(["TYPE", "SENT", "FAILED", "SEGMENTS", "BYTES"].map(|title| Text::styled(HEADING, title)));
+    let mut row = |name: &str, total: &TypeTotal| {
+        let figures = [total.sent, total.failed, total.segs, total.bytes].map(|number| number.to_string());
+        table.row([name.to_owned()].into_iter().chain(figures));
+    };
+    let mut all = TypeTotal::default();
+    for (ty, total) in &end.retransmits {
+        row(ty.name(), total);
+        all += total;
+    }
+    if end.retransmits.len() > 1 {
+        row("all", &all);
+    }
+    table
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{
-        Cause, Lost, Retransmit, RetransmitType, SendError, Unseen,
-        run::{Timeouts, TypeTotal},
-        samples as sample,
+    use crate::{
+        event::{
+            Cause, Closed, Lost, Retransmit, RetransmitType, SendError, Timeouts, TypeTotal, Unseen,
+            samples as sample,
+        },
+        page::proof,
     };
+
+    const PAGE: Page = Page { columns: 80, colour: false };
 
     fn totals() -> Totals {
         let mut totals = Totals::default();
@@ -225,11 +244,11 @@ mod tests {
         let lost = Lost { records: 2, place: LostWhere::Unseen, unseen };
         totals.count(&sample::event(sample::ipv4_flow(), What::Lost(lost)));
         assert_eq!(
-            totals.summary(500).lines().skip(2).collect::<Vec<_>>(),
+            totals.summary(500, PAGE).lines().skip(2).collect::<Vec<_>>(),
             [
-                "Thresholds passed: 0. Episodes recovered: 0.",
-                "LOST, so the numbers above are too low: unseen 2.",
-                "Segments that the kernel retransmitted unseen: 5.",
+                "Thresholds passed: 0. Loss episodes recovered: 0.",
+                "Records were LOST, so the numbers above are too low: unseen 2.",
+                "Segments that the kernel retransmitted without an event: 5.",
             ]
         );
         let end = totals.into_end(500);
@@ -239,16 +258,31 @@ mod tests {
     #[test]
     fn for_people() {
         assert_eq!(
-            totals().summary(30_200),
-            "Traced for 30s.\n\
+            totals().summary(30_200, PAGE),
+            "Traced for 30.2 s.\n\
              TYPE              SENT    FAILED  SEGMENTS        BYTES\n\
              rto                  2         1         2         2896\n\
              fast                 1         0        12        17376\n\
              all                  3         1        14        20272\n\
-             Thresholds passed: 1. Episodes recovered: 1.\n\
+             Thresholds passed: 1. Loss episodes recovered: 1.\n\
              Closed: retransmit_timeout 1.\n\
-             LOST, so the numbers above are too low: ring 17.\n"
+             Records were LOST, so the numbers above are too low: ring 17.\n"
         );
+    }
+
+    #[test]
+    fn fits_whatever_happened() {
+        let mut totals = totals();
+        for cause in Cause::ALL {
+            let closed = Closed { cause, ..sample::closed() };
+            totals.count(&sample::event(sample::ipv4_flow(), What::Closed(Box::new(closed))));
+        }
+        for place in LostWhere::ALL {
+            totals.lose(place, u64::MAX / 4);
+        }
+        for columns in [60, 80, 100, 200] {
+            proof::fits(&totals.summary(30_200, Page { columns, colour: true }), columns, &[]);
+        }
     }
 
     #[test]
@@ -269,8 +303,8 @@ mod tests {
     #[test]
     fn a_quiet_trace() {
         assert_eq!(
-            Totals::default().summary(500),
-            "Traced for 500ms.\nNo retransmissions.\nThresholds passed: 0. Episodes recovered: 0.\nNothing was lost.\n"
+            Totals::default().summary(500, PAGE),
+            "Traced for 500 ms.\nNo retransmissions.\nThresholds passed: 0. Loss episodes recovered: 0.\nNo records were lost.\n"
         );
     }
 }

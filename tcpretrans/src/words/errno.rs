@@ -4,11 +4,6 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use nix::errno::Errno;
 
-use crate::event::SendError;
-
-/// What `tcp_retransmit_skb` says when the queueing discipline dropped the packet (`include/linux/netdevice.h`).
-const QUEUE_DROP: &str = "NET_XMIT_DROP";
-
 /// Linux's errors end at 133 (EHWPOISON).
 const LAST: i32 = 133;
 
@@ -38,17 +33,12 @@ pub fn number(name: &str) -> Option<i32> {
     }
 }
 
-/// Why an attempt was not sent, in a word.
-pub fn send_error_name(error: SendError) -> Cow<'static, str> {
-    match error {
-        SendError::Errno(number) => name(number),
-        SendError::QueueDrop => Cow::Borrowed(QUEUE_DROP),
+/// `EHOSTUNREACH (No route to host)`
+pub fn described(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => format!("error {number}"),
+        known => format!("{known:?} ({})", known.desc()),
     }
-}
-
-/// The reverse of [`send_error_name`].
-pub fn send_error(name: &str) -> Option<SendError> {
-    if name == QUEUE_DROP { Some(SendError::QueueDrop) } else { number(name).map(SendError::Errno) }
 }
 
 #[cfg(test)]
@@ -61,6 +51,7 @@ mod tests {
         assert_eq!(name(libc::ECONNRESET), "ECONNRESET");
         assert_eq!(name(libc::ENOBUFS), "ENOBUFS");
         assert_eq!(name(LAST), "EHWPOISON");
+        assert_eq!(described(libc::EHOSTUNREACH), "EHOSTUNREACH (No route to host)");
     }
 
     #[test]
@@ -70,13 +61,5 @@ mod tests {
         }
         assert_eq!(number(""), None);
         assert_eq!(number("ENOSUCHTHING"), None);
-    }
-
-    #[test]
-    fn a_dropped_packet_has_no_errno() {
-        for error in [SendError::QueueDrop, SendError::Errno(libc::ENETUNREACH)] {
-            assert_eq!(send_error(&send_error_name(error)), Some(error));
-        }
-        assert_eq!(send_error_name(SendError::QueueDrop), "NET_XMIT_DROP");
     }
 }

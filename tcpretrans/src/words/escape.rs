@@ -1,8 +1,6 @@
-//! Text by others (`comm`, cgroup names) must not talk to the terminal.
+//! Text by others (`comm`, names of cgroups and files, what the kernel says) must not control the terminal.
 
 use std::{borrow::Cow, fmt::Write};
-
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Does it move the cursor, reorder the line, or hide?
 fn is_unsafe(c: char) -> bool {
@@ -13,9 +11,12 @@ fn is_unsafe(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text with whatever is not plainly visible written as Rust would: `\u{1b}`, `\n`.
+/// The text with whatever is not plainly visible written as Rust would: `\u{1b}`, `\n`. What is visible already stays
+/// as it is, so to do it twice does no harm.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
+    // Most text is ASCII, of which a byte tells.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut visible = String::with_capacity(text.len() + 16);
@@ -28,38 +29,6 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(visible)
-}
-
-/// Cuts the text to so many columns; `…` shows that it was cut.
-pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    if text.width() <= width {
-        return Cow::Borrowed(text);
-    }
-    if width == 0 {
-        return Cow::Borrowed("");
-    }
-    // No visible character is narrower than nothing, so more characters than columns cannot fit, but for
-    // combining ones, which are not worth a long search.
-    let mut cut: String = text.chars().take(width * 2).collect();
-    while cut.width() >= width && cut.pop().is_some() {}
-    cut.push('…');
-    Cow::Owned(cut)
-}
-
-/// Cuts the middle out: addresses differ at their ends.
-pub fn cut_middle(text: &str, width: usize) -> Cow<'_, str> {
-    if text.width() <= width {
-        return Cow::Borrowed(text);
-    }
-    if width < 3 || !text.chars().all(|c| c.width() == Some(1)) {
-        return cut(text, width);
-    }
-    let tail = (width - 1) / 2;
-    let head = width - 1 - tail;
-    let chars = text.chars();
-    let count = chars.clone().count();
-    let cut = chars.clone().take(head).chain(['…']).chain(chars.skip(count - tail)).collect();
-    Cow::Owned(cut)
 }
 
 #[cfg(test)]
@@ -78,24 +47,12 @@ mod tests {
         assert_eq!(visible("名前"), "名前");
     }
 
-    #[test]
-    fn cutting() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 5), "abcd…");
-        assert_eq!(cut("abcdef", 1), "…");
-        assert_eq!(cut("abcdef", 0), "");
-        assert_eq!(cut("名前です", 5), "名前…");
-        assert_eq!(cut_middle("[2001:db8::cafe]:443", 12), "[2001:…]:443");
-        assert_eq!(cut_middle("short", 12), "short");
-    }
-
     proptest! {
         #[test]
-        fn never_wider_than_asked_and_never_unsafe(text: String, width in 0_usize..60) {
-            let visible = visible(&text);
-            prop_assert!(!visible.contains(is_unsafe));
-            prop_assert!(cut(&visible, width).width() <= width);
-            prop_assert!(cut_middle(&visible, width).width() <= width);
+        fn nothing_unsafe_is_left_and_twice_is_as_once(text: String) {
+            let once = visible(&text);
+            prop_assert!(!once.contains(is_unsafe));
+            prop_assert_eq!(&visible(&once), &once);
         }
     }
 }

@@ -12,6 +12,14 @@ pub fn name(number: u8) -> Cow<'static, str> {
     }
 }
 
+/// As [`name`], for sentences: `signal 34`.
+pub fn described(number: u8) -> Cow<'static, str> {
+    match Signal::try_from(i32::from(number)) {
+        Ok(signal) => Cow::Borrowed(signal.as_str()),
+        Err(_) => Cow::Owned(format!("signal {number}")),
+    }
+}
+
 /// The number that [`name`] has made that text of.
 pub fn number(name: &str) -> Option<u8> {
     let number = name.parse::<Signal>().map(|signal| signal as i32).ok();
@@ -27,5 +35,6 @@ mod tests {
         assert_eq!((name(9), name(15), name(34)), ("SIGKILL".into(), "SIGTERM".into(), "34".into()));
         assert!((0..=127).all(|signal| number(&name(signal)) == Some(signal)));
         assert_eq!(number("SIGNONSENSE"), None);
+        assert_eq!((described(9), described(40)), ("SIGKILL".into(), "signal 40".into()));
     }
 }

@@ -138,7 +138,7 @@ impl End {
 
 #[cfg(test)]
 mod tests {
-    use tcpretrans::{event::SendError, words::errno};
+    use tcpretrans::event::SendError;
 
     use super::*;
 
@@ -146,7 +146,7 @@ mod tests {
     fn whoever_verifies_the_counts_knows_the_same_errors() {
         let errors = (1..134).map(SendError::Errno).chain([SendError::QueueDrop]);
         for error in errors {
-            let name = errno::send_error_name(error);
+            let name = error.name();
             assert_eq!(is_counted(&name.as_ref().into()), error.is_counted(), "{name}");
         }
         assert!(is_counted(&Value::Null), "sent");

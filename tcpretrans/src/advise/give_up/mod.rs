@@ -6,20 +6,23 @@ pub mod silence;
 
 use std::collections::BTreeMap;
 
-use search::Ladder;
-pub use search::{Choice, ForRetries, UserTimeout};
+use search::FirstTimeout;
+pub use search::{Choice, ForRetries};
 use serde::Serialize;
-use silence::{Patience, Silence};
+use silence::{Silence, Unanswered};
 
 use super::distribution::Distribution;
-use crate::deadline::TimerView;
+use crate::{
+    deadline::TimerView,
+    socket::{Hz, Jiffies, Micros},
+};
 
 /// Gathers silences.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
-    recovered: Vec<Patience>,
-    waited: BTreeMap<&'static str, Vec<i64>>,
-    hung_up_us: Vec<i64>,
+pub struct SilenceTally {
+    recovered: Vec<Unanswered>,
+    waited: BTreeMap<&'static str, Vec<Micros>>,
+    hung_up: Vec<Micros>,
     unresolved: usize,
     /// First timeouts, by what the forecast depends on: one view stands for all that are alike.
     views: BTreeMap<ViewKey, Seen>,
@@ -27,14 +30,14 @@ pub struct Tally {
     silences: usize,
 }
 
-/// HZ, RTO, RTO_MAX: the rest of a view shifts its ladder by a few jiffies.
-type ViewKey = (u32, u32, u32);
+/// HZ, RTO, RTO_MAX: the rest of a view shifts its timeouts by a few jiffies.
+type ViewKey = (Hz, Jiffies, Jiffies);
 
 #[derive(Debug, Clone)]
 struct Seen {
     view: TimerView,
     /// The longest lead among them.
-    lead_us: i64,
+    lead: Micros,
     count: usize,
 }
 
@@ -61,55 +64,55 @@ pub struct GiveUpAdvice {
     pub choice: Option<Choice>,
 }
 
-impl Tally {
+impl SilenceTally {
     /// Takes one.
     pub fn add(&mut self, silence: Silence) {
         self.silences += 1;
         if let Some(view) = &silence.view {
-            if view.user_timeout_ms.is_some_and(|ms| ms > 0) {
+            if view.user_timeout.is_some() {
                 self.user_timeouts += 1;
             } else {
-                let key = (view.kernel.hz, view.rto_jiffies, view.rto_max_jiffies);
+                let key = (view.hz, view.rto, view.rto_max);
                 let seen = self.views.entry(key).or_insert_with(|| Seen {
                     view: (**view).clone(),
-                    lead_us: 0,
+                    lead: Micros(0),
                     count: 0,
                 });
                 seen.count += 1;
-                seen.lead_us = seen.lead_us.max(silence.lead_us);
+                seen.lead = seen.lead.max(silence.lead);
             }
         }
         match silence.end {
-            silence::End::Recovered(patience) => self.recovered.push(patience),
-            silence::End::GivenUp { knob, after_us } => {
-                self.waited.entry(knob.map_or("unknown", |knob| knob.name())).or_default().push(after_us);
+            silence::End::Recovered(unanswered) => self.recovered.push(unanswered),
+            silence::End::GivenUp { knob, after } => {
+                self.waited.entry(knob.map_or("unknown", |knob| knob.name())).or_default().push(after);
             }
-            silence::End::HungUp { after_us } => self.hung_up_us.push(after_us),
+            silence::End::HungUp { after } => self.hung_up.push(after),
             silence::End::Unresolved => self.unresolved += 1,
         }
     }
 
     /// Concludes.
     pub fn conclude(&self, detect_within_ms: u64) -> GiveUpAdvice {
-        let ladders: Vec<Ladder<'_>> = self
+        let timeouts: Vec<FirstTimeout<'_>> = self
             .views
             .values()
-            .map(|seen| Ladder { view: &seen.view, lead_us: seen.lead_us, count: seen.count })
+            .map(|seen| FirstTimeout { view: &seen.view, lead: seen.lead, count: seen.count })
             .collect();
         GiveUpAdvice {
             silences: self.silences,
-            recovered: Distribution::of_us(self.recovered.iter().map(|patience| patience.after_us)),
+            recovered: Distribution::of(self.recovered.iter().map(|unanswered| unanswered.after)),
             given_up: self
                 .waited
                 .iter()
-                .filter_map(|(&knob, waits)| Some((knob, Distribution::of_us(waits.iter().copied())?)))
+                .filter_map(|(&knob, waits)| Some((knob, Distribution::of(waits.iter().copied())?)))
                 .collect(),
-            hung_up: Distribution::of_us(self.hung_up_us.iter().copied()),
+            hung_up: Distribution::of(self.hung_up.iter().copied()),
             unresolved: self.unresolved,
             with_user_timeout: self.user_timeouts,
-            retries2: search::usual(&ladders, &self.recovered),
+            retries2: search::usual(&timeouts, &self.recovered),
             detect_within_ms,
-            choice: search::within(&ladders, &self.recovered, detect_within_ms),
+            choice: search::within(&timeouts, &self.recovered, detect_within_ms),
         }
     }
 }

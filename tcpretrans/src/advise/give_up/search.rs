@@ -1,11 +1,12 @@
-//! Which value of a knob notices a dead peer in time: by the death clock, asked for other values than those in force.
+//! Which value of a knob notices a dead peer in time: by the forecast, asked for other values than those in force.
 
 use serde::Serialize;
 
-use super::silence::Patience;
+use super::silence::Unanswered;
 use crate::{
     advise::distribution::Distribution,
-    deadline::{TimerView, model_timeout_ms},
+    deadline::{TimerView, model_timeout},
+    socket::{Micros, Millis, Nanos},
 };
 
 /// Those that people ask about; 15 is Linux's default, 8 the least that RFC 1122 allows.
@@ -42,11 +43,11 @@ pub struct UserTimeout {
 /// How to notice dead peers within the time asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Choice {
-    /// The most patient `tcp_retries2` that does; `None`: not even 1 does.
+    /// The largest `tcp_retries2` that does; `None`: not even 1 does.
     pub retries2: Option<ForRetries>,
-    /// The most patient TCP_USER_TIMEOUT that does.
+    /// The longest TCP_USER_TIMEOUT that does.
     pub user_timeout: Option<UserTimeout>,
-    /// The least patient `tcp_retries2` that would have cut off nothing.
+    /// The smallest `tcp_retries2` that would have cut off nothing.
     pub harmless_retries2: Option<ForRetries>,
     /// Sets `tcp_retries2`.
     pub sysctl: Option<String>,
@@ -54,42 +55,44 @@ pub struct Choice {
     pub setsockopt: Option<String>,
 }
 
-/// A timer at its first RTO.
+/// A timer at its first RTO, with others that are alike.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ladder<'a> {
+pub(super) struct FirstTimeout<'a> {
     pub view: &'a TimerView,
-    /// From the original transmission to that RTO, us.
-    pub lead_us: i64,
+    /// From the original transmission to that RTO.
+    pub lead: Micros,
     /// How many there were of its kind.
     pub count: usize,
 }
 
 /// What the usual values would do.
-pub(super) fn usual(ladders: &[Ladder<'_>], recovered: &[Patience]) -> Vec<ForRetries> {
-    USUAL_RETRIES.iter().filter_map(|&retries| for_retries(retries, ladders, recovered)).collect()
+pub(super) fn usual(timeouts: &[FirstTimeout<'_>], recovered: &[Unanswered]) -> Vec<ForRetries> {
+    USUAL_RETRIES.iter().filter_map(|&retries| for_retries(retries, timeouts, recovered)).collect()
 }
 
 /// How to notice dead peers in time. `None` without a timer to ask.
-pub(super) fn within(ladders: &[Ladder<'_>], recovered: &[Patience], wanted_ms: u64) -> Option<Choice> {
-    if ladders.is_empty() {
+pub(super) fn within(
+    timeouts: &[FirstTimeout<'_>],
+    recovered: &[Unanswered],
+    wanted_ms: u64,
+) -> Option<Choice> {
+    if timeouts.is_empty() {
         return None;
     }
     let in_time = |detection: &Option<Distribution>| {
         detection.is_some_and(|detection| detection.max_ms <= wanted_ms as f64)
     };
-    let of = |retries| for_retries(retries, ladders, recovered);
+    let of = |retries| for_retries(retries, timeouts, recovered);
     // More retries never mean less time.
     let retries2 = (1..=MOST_RETRIES).map_while(of).take_while(|found| in_time(&found.detection)).last();
     let harmless_retries2 = (1..=MOST_RETRIES).filter_map(of).find(|found| found.cut_off == 0);
     let steps: Vec<u64> = (1..=wanted_ms / USER_TIMEOUT_STEP_MS).collect();
     let fits = |step: &u64| {
-        in_time(&detection(ladders, |view| {
-            view.user_timeout_ms = Some(milliseconds(step * USER_TIMEOUT_STEP_MS))
-        }))
+        in_time(&detection(timeouts, |view| view.user_timeout = Some(Millis(step * USER_TIMEOUT_STEP_MS))))
     };
     let user_timeout = steps[..steps.partition_point(fits)]
         .last()
-        .map(|step| for_user_timeout(step * USER_TIMEOUT_STEP_MS, ladders, recovered));
+        .map(|step| for_user_timeout(step * USER_TIMEOUT_STEP_MS, timeouts, recovered));
     Some(Choice {
         sysctl: retries2.as_ref().map(|found| format!("sysctl -w net.ipv4.tcp_retries2={}", found.retries)),
         setsockopt: user_timeout.as_ref().map(|found| {
@@ -102,45 +105,39 @@ pub(super) fn within(ladders: &[Ladder<'_>], recovered: &[Patience], wanted_ms: 
     })
 }
 
-fn milliseconds(ms: u64) -> u32 {
-    u32::try_from(ms).unwrap_or(u32::MAX)
-}
-
-fn for_retries(retries: u32, ladders: &[Ladder<'_>], recovered: &[Patience]) -> Option<ForRetries> {
+fn for_retries(retries: u32, timeouts: &[FirstTimeout<'_>], recovered: &[Unanswered]) -> Option<ForRetries> {
     // The budget hangs on `rto_max`, which flows may differ in: the strictest cuts off first.
-    let budget = |view: &TimerView| {
-        model_timeout_ms(view.kernel, retries, view.kernel.rto_min_jiffies(), view.rto_max_jiffies)
-    };
-    let budget_ms = ladders.iter().filter_map(|ladder| budget(ladder.view)).min()?;
+    let budget = |view: &TimerView| model_timeout(view.hz, retries, view.hz.rto_min(), view.rto_max);
+    let budget = timeouts.iter().filter_map(|timeout| budget(timeout.view)).min()?;
     Some(ForRetries {
         retries,
-        budget_ms,
-        detection: detection(ladders, |view| view.sysctls.retries2 = retries),
+        budget_ms: budget.0,
+        detection: detection(timeouts, |view| view.sysctls.retries2 = retries),
         cut_off: recovered
             .iter()
-            .filter(|patience| patience.judged_ms.is_some_and(|ms| ms >= budget_ms))
+            .filter(|unanswered| unanswered.judged.is_some_and(|judged| judged >= budget))
             .count(),
     })
 }
 
-fn for_user_timeout(timeout_ms: u64, ladders: &[Ladder<'_>], recovered: &[Patience]) -> UserTimeout {
+fn for_user_timeout(timeout_ms: u64, timeouts: &[FirstTimeout<'_>], recovered: &[Unanswered]) -> UserTimeout {
     UserTimeout {
         timeout_ms,
-        detection: detection(ladders, |view| view.user_timeout_ms = Some(milliseconds(timeout_ms))),
-        cut_off: recovered.iter().filter(|patience| patience.unanswered_ms >= timeout_ms).count(),
+        detection: detection(timeouts, |view| view.user_timeout = Some(Millis(timeout_ms))),
+        cut_off: recovered.iter().filter(|unanswered| unanswered.counted >= Millis(timeout_ms)).count(),
     }
 }
 
-/// How long a dead peer is waited for with a knob turned: from the original transmission to the death foretold.
-fn detection(ladders: &[Ladder<'_>], turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
-    let deaths = ladders.iter().flat_map(|&Ladder { view, lead_us, count }| {
+/// How long a dead peer is waited for with a knob turned: from the original transmission to the end that the forecast gives.
+fn detection(timeouts: &[FirstTimeout<'_>], turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
+    let ends = timeouts.iter().flat_map(|&FirstTimeout { view, lead, count }| {
         let mut view = view.clone();
         turn(&mut view);
-        let rest_us = |expected_ns: u64| expected_ns.saturating_sub(view.mono_ns) as i64 / 1000;
-        let death = view.forecast().map(|deadline| lead_us + rest_us(deadline.expected_ns));
-        std::iter::repeat_n(death, count)
+        let rest = |end: Nanos| (end - view.time).cut_to_micros();
+        let end = view.forecast().map(|deadline| lead + rest(Nanos(deadline.expected_ns)));
+        std::iter::repeat_n(end, count)
     });
-    Distribution::of_us(deaths.flatten())
+    Distribution::of(ends.flatten())
 }
 
 #[cfg(test)]
@@ -155,21 +152,21 @@ mod tests {
         let What::Retransmit(retransmit) = story::rto(208, 1).what else { unreachable!("a retransmission") };
         let mut record = retransmit.record;
         record.sock.icsk_rto = rto_jiffies;
-        TimerView::from_record(RetransmitType::Rto, &record, story::kernel()).expect("a timer")
+        TimerView::from_record(RetransmitType::Rto, &record, story::hz()).expect("a timer")
     }
 
-    fn ladder(view: &TimerView, count: usize) -> Ladder<'_> {
-        Ladder { view, lead_us: i64::from(view.rto_jiffies) * 4000, count }
+    fn timeouts(view: &TimerView, count: usize) -> FirstTimeout<'_> {
+        FirstTimeout { view, lead: view.hz.jiffies_to_usecs(view.rto), count }
     }
 
-    fn patience(judged_ms: Option<u64>, unanswered_ms: u64) -> Patience {
-        Patience { after_us: 0, judged_ms, unanswered_ms }
+    fn unanswered(judged_ms: Option<u64>, counted_ms: u64) -> Unanswered {
+        Unanswered { after: Micros(0), judged: judged_ms.map(Millis), counted: Millis(counted_ms) }
     }
 
     #[test]
     fn the_usual_values_as_section_2_of_the_kernel_has_them() {
         let view = view(51);
-        let found = usual(&[ladder(&view, 1)], &[]);
+        let found = usual(&[timeouts(&view, 1)], &[]);
         let of = |retries| found.iter().find(|found| found.retries == retries).expect("usual");
         assert_eq!((of(3).budget_ms, of(8).budget_ms, of(15).budget_ms), (3000, 102_200, 924_600));
         let max_ms = |retries| of(retries).detection.expect("some").max_ms;
@@ -180,35 +177,35 @@ mod tests {
     }
 
     #[test]
-    fn the_most_patient_that_is_in_time() {
+    fn the_longest_that_is_in_time() {
         let view = view(51);
-        let choice = within(&[ladder(&view, 1)], &[], 30_000).expect("a timer");
+        let choice = within(&[timeouts(&view, 1)], &[], 30_000).expect("a timer");
         assert_eq!(choice.retries2.expect("one").retries, 6);
         let user_timeout = choice.user_timeout.expect("one");
         let detection_ms = user_timeout.detection.expect("some").max_ms;
         assert!((28_000..30_000).contains(&user_timeout.timeout_ms) && detection_ms <= 30_000.0);
         assert_eq!(within(&[], &[], 30_000), None);
-        let too_soon = within(&[ladder(&view, 1)], &[], 300).expect("a timer");
+        let too_soon = within(&[timeouts(&view, 1)], &[], 300).expect("a timer");
         assert_eq!((too_soon.retries2, too_soon.user_timeout.map(|it| it.timeout_ms)), (None, None));
     }
 
     #[test]
     fn the_slowest_flow_decides() {
         let (quick, slow) = (view(51), view(750));
-        let of = |ladders: &[Ladder<'_>]| within(ladders, &[], 30_000).expect("a timer");
-        let both = of(&[ladder(&quick, 99), ladder(&slow, 1)]);
-        let alone = of(&[ladder(&slow, 1)]);
+        let of = |timeouts: &[FirstTimeout<'_>]| within(timeouts, &[], 30_000).expect("a timer");
+        let both = of(&[timeouts(&quick, 99), timeouts(&slow, 1)]);
+        let alone = of(&[timeouts(&slow, 1)]);
         assert_eq!(both.retries2.map(|it| it.retries), alone.retries2.map(|it| it.retries));
     }
 
     #[test]
     fn who_recovered_counts() {
         let view = view(51);
-        let recovered = [patience(None, 1), patience(Some(12_600), 13_000), patience(Some(3000), 3100)];
-        let found = usual(&[ladder(&view, 1)], &recovered);
+        let recovered = [unanswered(None, 1), unanswered(Some(12_600), 13_000), unanswered(Some(3000), 3100)];
+        let found = usual(&[timeouts(&view, 1)], &recovered);
         let cut_off: Vec<(u32, usize)> = found.iter().map(|found| (found.retries, found.cut_off)).collect();
         assert_eq!(cut_off, [(3, 2), (5, 1), (6, 0), (8, 0), (10, 0), (15, 0)]);
-        let choice = within(&[ladder(&view, 1)], &recovered, 5000).expect("a timer");
+        let choice = within(&[timeouts(&view, 1)], &recovered, 5000).expect("a timer");
         let retries2 = choice.retries2.expect("one");
         assert!(retries2.cut_off > 0 && retries2.retries < 5);
         assert_eq!(choice.harmless_retries2.expect("one").retries, 6);

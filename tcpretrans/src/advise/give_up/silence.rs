@@ -1,19 +1,15 @@
 //! A silence: RTOs of an established connection, one after another, without an answer.
 
-use tcpretrans_ebpf::tcp_state;
-
 use crate::{
     advise::{
         estimator::{Estimator, Past},
-        hanging_up::hung_up_after_us,
+        hanging_up::hung_up_after,
+        timeouts::requests::round_trip,
     },
     deadline::TimerView,
-    event::{Cause, Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
-    socket::jiffies::Kernel,
+    event::{Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
+    socket::{Hz, Micros, Millis, Nanos, RecordExt, SeqNum, SnapshotExt, TcpState},
 };
-
-/// `SOCK_DEAD` in `sk_flags`: closed by its application, so that `tcp_orphan_retries` holds and not `tcp_retries2`.
-const SOCK_DEAD: u64 = 1;
 
 /// What is going on, on one flow.
 #[derive(Debug, Clone, Default)]
@@ -25,11 +21,11 @@ pub struct Silences {
 
 #[derive(Debug, Clone, Copy)]
 struct Probe {
-    snd_una: u32,
+    unacknowledged: SeqNum,
     /// The original.
-    sent_ns: u64,
+    sent: Nanos,
     /// The probe.
-    at_ns: u64,
+    at: Nanos,
 }
 
 /// A silence that is going on.
@@ -37,15 +33,15 @@ struct Probe {
 struct Silent {
     /// At the first RTO; `None`: that was not seen.
     view: Option<Box<TimerView>>,
-    began_ns: u64,
+    began: Nanos,
     /// The first retransmission: the RTO's, or a tail loss probe.
-    first_ns: u64,
-    /// Since the first retransmission, ms, at the last RTO at which the kernel looked at it.
-    judged_ms: Option<u64>,
-    /// When the kernel's own count of this silence began, ns.
-    stamp_ns: u64,
+    first: Nanos,
+    /// Since the first retransmission, at the last RTO at which the kernel looked at it.
+    judged: Option<Millis>,
+    /// When the kernel's own count of this silence began.
+    stamp: Nanos,
     /// The last retransmission and a round trip.
-    answer_ns: u64,
+    answer: Nanos,
 }
 
 /// A silence that is over.
@@ -53,8 +49,8 @@ struct Silent {
 pub struct Silence {
     /// The timer at its first RTO.
     pub view: Option<Box<TimerView>>,
-    /// From the original transmission to that RTO, us: its wait, and that of a tail loss probe before.
-    pub lead_us: i64,
+    /// From the original transmission to that RTO: its wait, and that of a tail loss probe before.
+    pub lead: Micros,
     /// How it ended.
     pub end: End,
 }
@@ -63,71 +59,85 @@ pub struct Silence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// The peer answered.
-    Recovered(Patience),
+    Recovered(Unanswered),
     /// The kernel gave up.
     GivenUp {
         /// What for.
         knob: Option<Knob>,
-        /// Since the original transmission, us.
-        after_us: i64,
+        /// Since the original transmission.
+        after: Micros,
     },
     /// An application hung up.
     HungUp {
-        /// Since the original transmission, us.
-        after_us: i64,
+        /// Since the original transmission.
+        after: Micros,
     },
     /// The recording ends.
     Unresolved,
 }
 
-/// How much patience a connection needed that recovered.
+/// How long a connection that recovered had gone without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Since the original transmission, us.
-    pub after_us: i64,
-    /// By the kernel's count at its last look (`retransmits_timed_out`), ms: a budget of this or less ends it. `None`: it
+pub struct Unanswered {
+    /// Since the original transmission.
+    pub after: Micros,
+    /// By the kernel's count at its last look (`retransmits_timed_out`): a budget of this or less ends it. `None`: it
     /// never looked, for it does so from the second RTO on.
-    pub judged_ms: Option<u64>,
-    /// By the kernel's count until the answer, ms: a TCP_USER_TIMEOUT of less ends it.
-    pub unanswered_ms: u64,
+    pub judged: Option<Millis>,
+    /// By the kernel's count until the answer: a TCP_USER_TIMEOUT of less ends it.
+    pub counted: Millis,
 }
 
 impl Silences {
     /// Takes one event of a flow; gives the silence's end if this is it.
-    pub fn observe(&mut self, event: &Event, past: &Past, kernel: Kernel) -> Option<Silence> {
+    pub fn observe(&mut self, event: &Event, past: &Past, hz: Hz) -> Option<Silence> {
+        let now = Nanos(event.mono_ns);
         match &event.what {
             What::Retransmit(retransmit) => match retransmit.ty {
                 RetransmitType::Tlp => {
-                    self.probe = Probe::of(retransmit, past, kernel);
+                    self.probe = Probe::of(retransmit, past, hz);
                     return None;
                 }
                 RetransmitType::Rto if is_subject_to_retries2(retransmit) => {
-                    return self.timeout(retransmit, kernel);
+                    return self.timeout(retransmit, hz);
                 }
                 ty if ty.is_ack_clocked() && retransmit.retransmits == 0 => {
                     // The peer answered: what is sent now is what it lacks.
-                    return self.silent.take().map(|silent| silent.recovered(event.mono_ns));
+                    return self.silent.take().map(|silent| silent.recovered(now));
                 }
-                _ => {}
+                RetransmitType::Syn
+                | RetransmitType::SynAck
+                | RetransmitType::Rto
+                | RetransmitType::SlowStart
+                | RetransmitType::Fast
+                | RetransmitType::RackTimer
+                | RetransmitType::ZeroWindow
+                | RetransmitType::Pmtu
+                | RetransmitType::IcmpRevert
+                | RetransmitType::Unknown => {}
             },
             What::Recovered(recovered) => {
                 let silent = self.silent.take()?;
                 let exact = recovered.by == RecoveredBy::CongState;
-                let at_ns = if exact { event.mono_ns } else { silent.answer_ns.min(event.mono_ns) };
-                return Some(silent.recovered(at_ns));
+                let at = if exact { now } else { silent.answer.min(now) };
+                return Some(silent.recovered(at));
             }
             What::Closed(closed) => {
                 let silent = self.silent.take()?;
-                let after_us = event.mono_ns.saturating_sub(silent.began_ns) as i64 / 1000;
-                let end = match closed.cause {
-                    Cause::RetransmitTimeout | Cause::UserTimeout => {
-                        End::GivenUp { knob: closed.knob, after_us }
-                    }
-                    _ => End::HungUp { after_us: hung_up_after_us(closed, silent.first_wait_us())? },
+                let after = (now - silent.began).cut_to_micros();
+                let end = if closed.cause.is_data_timeout() {
+                    End::GivenUp { knob: closed.knob, after }
+                } else {
+                    End::HungUp { after: hung_up_after(closed, silent.first_wait())? }
                 };
-                return Some(Silence { lead_us: silent.lead_us(), view: silent.view, end });
+                return Some(Silence { lead: silent.lead(), view: silent.view, end });
             }
-            _ => {}
+            What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => {}
         }
         None
     }
@@ -135,45 +145,45 @@ impl Silences {
     /// The recording ends.
     pub fn finish(self) -> Option<Silence> {
         let silent = self.silent?;
-        Some(Silence { lead_us: silent.lead_us(), view: silent.view, end: End::Unresolved })
+        Some(Silence { lead: silent.lead(), view: silent.view, end: End::Unresolved })
     }
 
-    fn timeout(&mut self, retransmit: &Retransmit, kernel: Kernel) -> Option<Silence> {
+    fn timeout(&mut self, retransmit: &Retransmit, hz: Hz) -> Option<Silence> {
         let record = &retransmit.record;
-        let view = TimerView::from_record(retransmit.ty, record, kernel)?;
-        let now_ns = record.mono_ns;
-        let answer_ns = now_ns + u64::from(retransmit.srtt_us.unwrap_or(0)) * 1000;
+        let view = TimerView::from_record(retransmit.ty, record, hz)?;
+        let now = record.time();
+        let answer = now + round_trip(retransmit);
         if retransmit.retransmits > 1
             && let Some(silent) = &mut self.silent
         {
-            silent.judged_ms = Some(view.elapsed_ms());
-            silent.answer_ns = answer_ns;
+            silent.judged = Some(view.elapsed());
+            silent.answer = answer;
             return None;
         }
         // A first RTO: whatever was before has been answered.
         let before = self.silent.take().map(|silent| {
-            let at_ns = silent.answer_ns;
-            silent.recovered(at_ns)
+            let at = silent.answer;
+            silent.recovered(at)
         });
-        let wait_ns = u64::from(record.sock.icsk_rto) * kernel.tick_ns() + kernel.tick_ns() / 2;
+        let wait = hz.jiffies_to_nanos(record.sock.rto()) + hz.tick() / 2;
         let first = retransmit.retransmits <= 1;
         // If the first was not seen, `retrans_stamp` says when it was; the wait before it is not known.
-        let stamp_ns = view.start.map_or(now_ns, |start| start.likely_ns);
-        let probe = self.probe.take().filter(|probe| probe.snd_una == record.sock.snd_una);
+        let stamp = view.start.map_or(now, |start| start.likely);
+        let probe = self.probe.take().filter(|probe| probe.unacknowledged == record.sock.unacknowledged());
         self.silent = Some(Silent {
-            began_ns: match (first, probe) {
-                (false, _) => stamp_ns,
-                (true, Some(probe)) => probe.sent_ns,
-                (true, None) => now_ns.saturating_sub(wait_ns),
+            began: match (first, probe) {
+                (false, _) => stamp,
+                (true, Some(probe)) => probe.sent,
+                (true, None) => now - wait,
             },
-            judged_ms: (!first).then(|| view.elapsed_ms()),
-            stamp_ns,
-            first_ns: match (first, probe) {
-                (false, _) => stamp_ns,
-                (true, Some(probe)) => probe.at_ns,
-                (true, None) => now_ns,
+            judged: (!first).then(|| view.elapsed()),
+            stamp,
+            first: match (first, probe) {
+                (false, _) => stamp,
+                (true, Some(probe)) => probe.at,
+                (true, None) => now,
             },
-            answer_ns,
+            answer,
             view: first.then(|| Box::new(view)),
         });
         before
@@ -181,44 +191,48 @@ impl Silences {
 }
 
 impl Probe {
-    fn of(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Option<Probe> {
+    fn of(retransmit: &Retransmit, past: &Past, hz: Hz) -> Option<Probe> {
         let record = &retransmit.record;
-        let estimator = Estimator::of(&record.sock, past, kernel)?;
-        let wait = estimator.probe_jiffies(estimator.floor_us, retransmit.packets_out == 1);
-        let wait_ns = wait * kernel.tick_ns() + kernel.tick_ns() / 2;
-        let at_ns = record.mono_ns;
-        Some(Probe { snd_una: record.sock.snd_una, sent_ns: at_ns.saturating_sub(wait_ns), at_ns })
+        let estimator = Estimator::of(&record.sock, past, hz)?;
+        let wait = estimator.probe_wait(estimator.floor, retransmit.packets_out == 1);
+        let at = record.time();
+        let sent = at - (hz.jiffies_to_nanos(wait) + hz.tick() / 2);
+        Some(Probe { unacknowledged: record.sock.unacknowledged(), sent, at })
     }
 }
 
 impl Silent {
-    fn first_wait_us(&self) -> i64 {
-        self.first_ns.saturating_sub(self.began_ns) as i64 / 1000
+    fn first_wait(&self) -> Micros {
+        (self.first - self.began).cut_to_micros()
     }
 
-    fn lead_us(&self) -> i64 {
-        self.stamp_ns.saturating_sub(self.began_ns) as i64 / 1000
+    fn lead(&self) -> Micros {
+        (self.stamp - self.began).cut_to_micros()
     }
 
-    fn recovered(self, at_ns: u64) -> Silence {
-        let end = End::Recovered(Patience {
-            after_us: at_ns.saturating_sub(self.began_ns) as i64 / 1000,
-            judged_ms: self.judged_ms,
-            unanswered_ms: at_ns.saturating_sub(self.stamp_ns) / 1_000_000,
+    fn recovered(self, at: Nanos) -> Silence {
+        let end = End::Recovered(Unanswered {
+            after: (at - self.began).cut_to_micros(),
+            judged: self.judged,
+            counted: (at - self.stamp).cut_to_millis(),
         });
-        Silence { lead_us: self.lead_us(), view: self.view, end }
+        Silence { lead: self.lead(), view: self.view, end }
     }
 }
 
+/// Closed by its application, `tcp_orphan_retries` holds for it.
 fn is_subject_to_retries2(retransmit: &Retransmit) -> bool {
-    !matches!(retransmit.state, tcp_state::SYN_SENT | tcp_state::SYN_RECV)
-        && retransmit.record.sock.sk_flags & SOCK_DEAD == 0
+    !TcpState::from(retransmit.state).in_handshake() && !retransmit.record.sock.is_orphan()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp};
+    use crate::{
+        advise::story::{self, changed, closed, hung_up, recovered, rto, slow_start, tlp},
+        event::Cause,
+        socket::SOCK_DEAD,
+    };
 
     fn ends(events: &[Event]) -> Vec<End> {
         silences(events).into_iter().map(|silence| silence.end).collect()
@@ -226,8 +240,8 @@ mod tests {
 
     fn silences(events: &[Event]) -> Vec<Silence> {
         let (mut silences, mut past) = (Silences::default(), Past::default());
-        past.learn(&story::record(0).sock, story::kernel());
-        let observe = |event| silences.observe(event, &past, story::kernel());
+        past.learn(&story::record(0).sock, story::hz());
+        let observe = |event| silences.observe(event, &past, story::hz());
         let mut found: Vec<Silence> = events.iter().filter_map(observe).collect();
         found.extend(silences.finish());
         found
@@ -235,10 +249,10 @@ mod tests {
 
     #[test]
     fn a_probe_before_it_counts() {
-        assert_eq!(silences(&[rto(208, 1)])[0].lead_us, 206_000);
-        assert_eq!(silences(&[tlp(208), rto(416, 1)])[0].lead_us, 414_000);
+        assert_eq!(silences(&[rto(208, 1)])[0].lead, Micros(206_000));
+        assert_eq!(silences(&[tlp(208), rto(416, 1)])[0].lead, Micros(414_000));
         let another = changed(rto(1208, 1), |record| record.sock.snd_una = 9000);
-        assert_eq!(silences(&[tlp(208), another])[0].lead_us, 206_000, "the probe was answered");
+        assert_eq!(silences(&[tlp(208), another])[0].lead, Micros(206_000), "the probe was answered");
     }
 
     fn opened(ms: u64) -> Event {
@@ -246,11 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_by_the_kernels_own_count() {
+    fn time_without_an_answer_is_by_the_kernels_own_count() {
         // The kernel looks from the second RTO on, and counts from the first.
-        let once = Patience { after_us: 207_000, judged_ms: None, unanswered_ms: 1 };
+        let once = Unanswered { after: Micros(207_000), judged: None, counted: Millis(1) };
         assert_eq!(ends(&[rto(208, 1), opened(209)]), [End::Recovered(once)]);
-        let thrice = Patience { after_us: 1_470_000, judged_ms: Some(1264), unanswered_ms: 1264 };
+        let thrice =
+            Unanswered { after: Micros(1_470_000), judged: Some(Millis(1264)), counted: Millis(1264) };
         assert_eq!(ends(&[rto(208, 1), rto(640, 2), rto(1472, 3), opened(1472)]), [End::Recovered(thrice)]);
     }
 
@@ -260,7 +275,7 @@ mod tests {
         let unanswered: Vec<u64> = ends
             .iter()
             .map(|end| match end {
-                End::Recovered(patience) => patience.unanswered_ms,
+                End::Recovered(unanswered) => unanswered.counted.0,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -271,10 +286,13 @@ mod tests {
     fn ends_of_all_kinds() {
         let knob = Some(Knob::TcpRetries2);
         let died = [rto(208, 1), rto(640, 2), closed(6400, Cause::RetransmitTimeout, knob)];
-        assert_eq!(ends(&died), [End::GivenUp { knob, after_us: 6_398_000 }]);
-        assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [End::HungUp { after_us: 506_000 }]);
+        assert_eq!(ends(&died), [End::GivenUp { knob, after: Micros(6_398_000) }]);
+        assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [End::HungUp { after: Micros(506_000) }]);
         // The probe was the first retransmission.
-        assert_eq!(ends(&[tlp(208), rto(416, 1), hung_up(9000, 300)]), [End::HungUp { after_us: 506_000 }]);
+        assert_eq!(
+            ends(&[tlp(208), rto(416, 1), hung_up(9000, 300)]),
+            [End::HungUp { after: Micros(506_000) }]
+        );
         assert_eq!(ends(&[rto(208, 1)]), [End::Unresolved]);
         assert_eq!(ends(&[rto(208, 1), closed(300, Cause::ResetByPeer, None)]), []);
         let orphan = changed(rto(208, 1), |record| record.sock.sk_flags = SOCK_DEAD);

@@ -12,12 +12,13 @@ pub use prefixes::PrefixAdvice;
 use serde::Serialize;
 
 use super::{
-    distribution::{Distribution, FEW_FOR_MEDIAN, nearest_rank, to_ms},
-    estimator::{FloorSource, floor_in_force_us},
+    distribution::{Distribution, FEW_FOR_MEDIAN, nearest_rank, signed_us, to_ms},
+    estimator::{FloorSource, floor_in_force},
     loss::{Loss, Outcome},
-    losses::{Finding, Unforeseen},
+    loss_finder::{Finding, Unforeseen},
     remote::Remote,
 };
+use crate::socket::{Micros, Millis};
 
 /// What is always asked for, ms.
 pub const USUAL_FLOORS_MS: [u32; 5] = [10, 20, 50, 100, 200];
@@ -26,7 +27,7 @@ pub const DELAYED_ACK_MS: u32 = 40;
 
 /// Gathers losses.
 #[derive(Debug, Clone)]
-pub struct Tally {
+pub struct LossTally {
     floors: Vec<Floor>,
     rows: Vec<Row>,
     unforeseen: BTreeMap<Unforeseen, u64>,
@@ -36,8 +37,8 @@ pub struct Tally {
 #[derive(Debug, Clone, Copy)]
 struct Floor {
     ms: u32,
-    /// As the kernels of the recording would keep it, us.
-    in_force_us: u64,
+    /// As the kernels of the recording would keep it.
+    in_force: Micros,
 }
 
 /// A loss, digested: what stays in memory of it. There may be a million.
@@ -48,8 +49,8 @@ struct Row {
     by_probe: bool,
     spurious: bool,
     timeouts: u32,
-    recovery_us: i64,
-    floor_us: u64,
+    recovery: Micros,
+    floor: Micros,
     source: FloorSource,
     variance_dominated: bool,
     /// One for each floor asked for.
@@ -59,7 +60,7 @@ struct Row {
 #[derive(Debug, Clone, Copy)]
 struct Asked {
     sooner_us: i64,
-    rto_us: u32,
+    rto: Micros,
     more_at_most: u8,
     more_in_vain: u8,
     outrun: bool,
@@ -159,15 +160,15 @@ impl FloorSource {
     }
 }
 
-impl Tally {
+impl LossTally {
     /// For these floors, in ms.
-    pub fn new(floors_ms: impl IntoIterator<Item = u32>) -> Tally {
+    pub fn new(floors_ms: impl IntoIterator<Item = u32>) -> LossTally {
         let floors_ms: BTreeSet<u32> = floors_ms.into_iter().collect();
-        Tally {
+        LossTally {
             floors: floors_ms
                 .into_iter()
                 .rev()
-                .map(|ms| Floor { ms, in_force_us: u64::from(ms) * 1000 })
+                .map(|ms| Floor { ms, in_force: Millis::from(ms).to_micros() })
                 .collect(),
             rows: Vec::new(),
             unforeseen: BTreeMap::new(),
@@ -192,7 +193,7 @@ impl Tally {
         let wanted: Vec<u32> =
             if wanted_ms.is_empty() { suggested_ms.into_iter().collect() } else { wanted_ms.to_vec() };
         RtoMinAdvice {
-            recovery_now: Distribution::of_us(losses(&rows).map(|row| row.recovery_us)),
+            recovery_now: Distribution::of(losses(&rows).map(|row| row.recovery)),
             commands: wanted.iter().map(|&ms| Commands::of(ms, &prefixes, kernels)).collect(),
             candidates,
             evidence,
@@ -206,14 +207,14 @@ impl Tally {
         let count = |test: fn(&Row) -> bool| losses(rows).filter(|row| test(row)).count();
         let lost = losses(rows).count();
         let flows = flows(rows);
-        let mut floors: BTreeMap<(u64, FloorSource), usize> = BTreeMap::new();
+        let mut floors: BTreeMap<(Micros, FloorSource), usize> = BTreeMap::new();
         for row in losses(rows) {
-            *floors.entry((row.floor_us, row.source)).or_default() += 1;
+            *floors.entry((row.floor, row.source)).or_default() += 1;
         }
         let mut floors_now: Vec<FloorNow> = floors
             .into_iter()
-            .map(|((us, source), losses)| FloorNow {
-                floor_ms: to_ms(us as i64),
+            .map(|((floor, source), losses)| FloorNow {
+                floor_ms: to_ms(signed_us(floor)),
                 source: source.name(),
                 losses,
             })
@@ -242,18 +243,17 @@ pub const FEW_FLOWS: usize = 5;
 impl Row {
     fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> Row {
         let estimator = &loss.estimator;
-        let kernel = estimator.kernel;
+        let hz = estimator.hz;
         let outcomes = floors.iter_mut().map(|floor| {
-            let in_force_us = floor_in_force_us(floor.ms, kernel);
-            floor.in_force_us = floor.in_force_us.max(in_force_us);
-            let Outcome { rto_jiffies, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force_us);
-            let rto_us = rto_jiffies.saturating_mul(1_000_000) / u64::from(kernel.hz);
+            let in_force = floor_in_force(floor.ms.into(), hz);
+            floor.in_force = floor.in_force.max(in_force);
+            let Outcome { rto, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force);
             Asked {
                 sooner_us,
-                rto_us: u32::try_from(rto_us).unwrap_or(u32::MAX),
+                rto: hz.jiffies_to_usecs(rto),
                 more_at_most,
                 more_in_vain,
-                outrun: loss.outrun_by_delayed_ack(in_force_us, u64::from(DELAYED_ACK_MS) * 1000),
+                outrun: loss.outrun_by_delayed_ack(in_force, Millis::from(DELAYED_ACK_MS).to_micros()),
             }
         });
         Row {
@@ -262,8 +262,8 @@ impl Row {
             by_probe: loss.backoffs.is_empty(),
             spurious: loss.spurious == Some(true),
             timeouts: loss.timeouts() as u32,
-            recovery_us: loss.recovery_us,
-            floor_us: estimator.floor_us,
+            recovery: loss.recovery,
+            floor: estimator.floor,
             source: estimator.source,
             variance_dominated: estimator.is_variance_dominated(),
             outcomes: outcomes.collect(),
@@ -298,11 +298,13 @@ fn candidate(floor: Floor, at: usize, rows: &[&Row]) -> Candidate {
     let sum = |of: fn(&Row, usize) -> u32| rows.iter().map(|row| u64::from(of(row, at))).sum();
     Candidate {
         rto_min_ms: floor.ms,
-        in_force_ms: to_ms(floor.in_force_us as i64),
-        first_rto: Distribution::of_us(losses(rows).map(|row| asked(row).rto_us.into())),
-        recovery: Distribution::of_us(losses(rows).map(|row| row.recovery_us - asked(row).sooner_us)),
-        sooner: Distribution::of_us(losses(rows).map(|row| asked(row).sooner_us)),
-        sooner_by_flow: Distribution::of_us(medians),
+        in_force_ms: to_ms(signed_us(floor.in_force)),
+        first_rto: Distribution::of(losses(rows).map(|row| asked(row).rto)),
+        recovery: Distribution::of_signed_us(
+            losses(rows).map(|row| signed_us(row.recovery).saturating_sub(asked(row).sooner_us)),
+        ),
+        sooner: Distribution::of_signed_us(losses(rows).map(|row| asked(row).sooner_us)),
+        sooner_by_flow: Distribution::of_signed_us(medians),
         retransmissions_now: sum(|row, _| row.timeouts),
         more_at_most: sum(|row, at| row.outcomes[at].more_at_most.into()),
         more_in_vain: sum(|row, at| row.outcomes[at].more_in_vain.into()),

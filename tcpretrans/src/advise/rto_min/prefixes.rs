@@ -87,7 +87,7 @@ fn advice(prefix: Option<Prefix>, floors: &[Floor], rows: &[&Row]) -> Option<Pre
         netns: rows.iter().map(|row| row.remote.netns).collect::<BTreeSet<u32>>().into_iter().collect(),
         losses: losses(rows).count(),
         flows: flows(rows),
-        recovery_now: Distribution::of_us(losses(rows).map(|row| row.recovery_us)),
+        recovery_now: Distribution::of(losses(rows).map(|row| row.recovery)),
         candidates: candidates(floors, rows),
     })
 }

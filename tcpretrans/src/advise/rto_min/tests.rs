@@ -5,17 +5,17 @@ use crate::{
         story::{recovered, rto},
     },
     event::RecoveredBy,
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
 /// A single RTO of a calm connection.
 fn loss() -> Loss {
     let mut past = crate::advise::estimator::Past::default();
-    past.learn(&story::record(0).sock, story::kernel());
-    let mut losses = crate::advise::losses::Losses::default();
+    past.learn(&story::record(0).sock, story::hz());
+    let mut losses = crate::advise::loss_finder::LossFinder::default();
     let mut found = Vec::new();
     for event in [rto(208, 1), recovered(209, RecoveredBy::CongState, Some(false))] {
-        losses.observe(&event, &past, story::kernel(), &mut |finding| found.push(finding));
+        losses.observe(&event, &past, story::hz(), &mut |finding| found.push(finding));
     }
     match found.pop() {
         Some(Finding::Loss(loss)) => loss,
@@ -27,8 +27,8 @@ fn remote(address: &str) -> Remote {
     Remote::of(&story::flow(address))
 }
 
-fn tally(losses: impl IntoIterator<Item = (Remote, u32, Loss)>) -> Tally {
-    let mut tally = Tally::new(USUAL_FLOORS_MS);
+fn tally(losses: impl IntoIterator<Item = (Remote, u32, Loss)>) -> LossTally {
+    let mut tally = LossTally::new(USUAL_FLOORS_MS);
     for (remote, flow, loss) in losses {
         tally.add(remote, flow, &Finding::Loss(loss));
     }
@@ -39,7 +39,7 @@ fn many(count: u32, flows: u32) -> Vec<(Remote, u32, Loss)> {
     (0..count).map(|n| (remote("10.1.2.3"), n % flows, loss())).collect()
 }
 
-fn advice(tally: &Tally) -> RtoMinAdvice {
+fn advice(tally: &LossTally) -> RtoMinAdvice {
     tally.conclude(&[], &["6.18.1".to_owned()])
 }
 
@@ -63,7 +63,7 @@ fn the_lower_the_sooner_and_the_present_floor_changes_nothing() {
 fn one_busy_flow_is_one_flow() {
     // 90 losses of a flow that no floor helps, and one each of nine that it does.
     let rough = Loss {
-        estimator: crate::advise::estimator::Estimator { rttvar_us: 400_000, ..loss().estimator },
+        estimator: crate::advise::estimator::Estimator { rttvar: Micros(400_000), ..loss().estimator },
         ..loss()
     };
     let busy = (0..90).map(|_| (remote("10.1.2.3"), 0, rough.clone()));
@@ -76,7 +76,7 @@ fn one_busy_flow_is_one_flow() {
 
 #[test]
 fn retransmissions_in_vain_are_no_losses() {
-    let vain = Loss { spurious: Some(true), answer_us: Some(20_000), ..loss() };
+    let vain = Loss { spurious: Some(true), answer: Some(Micros(20_000)), ..loss() };
     let mut all = many(40, 8);
     all.push((remote("10.1.2.3"), 3, vain));
     let advice = advice(&tally(all));
@@ -98,9 +98,9 @@ fn what_is_suggested_leaves_time_for_a_delayed_ack() {
     // What is already in force is no suggestion.
     let mut quick = loss();
     quick.estimator = crate::advise::estimator::Estimator {
-        floor_us: 52_000,
-        rttvar_us: 52_000,
-        kernel: Kernel::new(250),
+        floor: Micros(52_000),
+        rttvar: Micros(52_000),
+        hz: Hz::new(250),
         ..quick.estimator
     };
     let quick = (0..40).map(|n| (remote("10.1.2.3"), n % 8, quick.clone()));
@@ -163,5 +163,5 @@ fn small_prefixes_are_folded_into_larger_ones() {
     assert_eq!(losses, advice.evidence.losses, "none is left out, none counted twice");
     assert_eq!(advice.commands, [], "one flow is too few");
     let routes = tally(many(25, 1)).conclude(&[50], &[]).commands;
-    assert_eq!(routes[0].routes.len(), 1, "asked for, it is told all the same");
+    assert_eq!(routes[0].routes.len(), 1, "asked for, it is shown all the same");
 }

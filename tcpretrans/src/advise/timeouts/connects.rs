@@ -1,12 +1,13 @@
 //! connect(): a lost SYN costs the initial RTO (1 s), and more where it is lost again.
 
 use serde::Serialize;
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use tcpretrans_ebpf::{Kind, Record};
 
 use super::{Cut, cuts, harmless_ms};
 use crate::{
     advise::distribution::{Distribution, FEW_FOR_MEDIAN},
-    event::{Cause, Event, RetransmitType, What},
+    event::{Event, RetransmitType, What, cause::ConnectEnd},
+    socket::{Micros, Nanos, RecordExt, TcpState},
 };
 
 /// What people set, ms.
@@ -15,9 +16,9 @@ const TIMEOUTS_MS: [u64; 8] = [500, 1000, 2000, 3000, 5000, 10_000, 30_000, 60_0
 /// A connect() that needed more than one SYN.
 #[derive(Debug, Clone, Copy)]
 pub struct Connecting {
-    began_ns: u64,
+    began: Nanos,
     /// Of the first repeated SYN.
-    first_repeat_ns: u64,
+    first_repeat: Nanos,
 }
 
 /// How one ended.
@@ -25,20 +26,20 @@ pub struct Connecting {
 pub enum Connect {
     /// Established.
     Succeeded {
-        /// Since connect() was called, us.
-        after_us: i64,
-        /// Until the SYN was sent again, us.
-        first_wait_us: i64,
+        /// Since connect() was called.
+        after: Micros,
+        /// Until the SYN was sent again.
+        first_wait: Micros,
     },
     /// The kernel gave up.
     TimedOut {
-        /// Since connect() was called, us.
-        after_us: i64,
+        /// Since connect() was called.
+        after: Micros,
     },
     /// The application gave up.
     Abandoned {
-        /// Since connect() was called, us.
-        after_us: i64,
+        /// Since connect() was called.
+        after: Micros,
     },
     /// A RST or an ICMP error.
     Refused,
@@ -47,12 +48,12 @@ pub enum Connect {
 impl Connecting {
     /// Takes one event of a flow; gives the connect's end if this is it.
     pub fn observe(state: &mut Option<Connecting>, event: &Event) -> Option<Connect> {
-        let after_us = |began_ns: u64| event.mono_ns.saturating_sub(began_ns) as i64 / 1000;
+        let after = |began: Nanos| (Nanos(event.mono_ns) - began).cut_to_micros();
         let established = match &event.what {
             What::Retransmit(retransmit) if retransmit.ty == RetransmitType::Syn => {
                 let record = &retransmit.record;
-                if let (None, Some(began_ns)) = (&state, began_ns(record)) {
-                    *state = Some(Connecting { began_ns, first_repeat_ns: record.mono_ns });
+                if let (None, Some(began)) = (&state, began(record)) {
+                    *state = Some(Connecting { began, first_repeat: record.time() });
                 }
                 return None;
             }
@@ -60,51 +61,47 @@ impl Connecting {
             What::Observation(observation) => {
                 let record = &observation.record;
                 observation.kind == Kind::State
-                    && (record.old, record.new) == (tcp_state::SYN_SENT, tcp_state::ESTABLISHED)
+                    && (record.old_state(), record.new_state()) == (TcpState::SynSent, TcpState::Established)
             }
             What::Recovered(_) => true,
             What::Closed(closed) => {
                 let connecting = state.take()?;
-                let after_us = after_us(connecting.began_ns);
-                return Some(match closed.cause {
-                    Cause::ConnectTimeout | Cause::UserTimeout | Cause::RetransmitTimeout => {
-                        Connect::TimedOut { after_us }
-                    }
-                    Cause::ConnectAbandoned | Cause::ClosedByLocal | Cause::ResetByLocal => {
-                        Connect::Abandoned { after_us }
-                    }
-                    _ => Connect::Refused,
+                let after = after(connecting.began);
+                return Some(match closed.cause.connect_end() {
+                    ConnectEnd::TimedOut => Connect::TimedOut { after },
+                    ConnectEnd::Abandoned => Connect::Abandoned { after },
+                    ConnectEnd::Failed => Connect::Refused,
                 });
             }
-            _ => false,
+            What::Retransmit(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Start(_)
+            | What::Lost(_)
+            | What::End(_) => false,
         };
         let connecting = if established { state.take() } else { None }?;
         Some(Connect::Succeeded {
-            after_us: after_us(connecting.began_ns),
-            first_wait_us: connecting.first_repeat_ns.saturating_sub(connecting.began_ns) as i64 / 1000,
+            after: after(connecting.began),
+            first_wait: (connecting.first_repeat - connecting.began).cut_to_micros(),
         })
     }
 }
 
 /// When connect() was called: the tracer saw it, or `retrans_stamp` tells, which the kernel sets with the first SYN.
 /// `None` where only later SYNs were seen and neither is known.
-fn began_ns(record: &Record) -> Option<u64> {
-    if record.born_ns != 0 {
-        return Some(record.born_ns.min(record.mono_ns));
-    }
-    let stamp = record.sock.retrans_stamp;
-    let unit_ns = if record.sock.tcp_usec_ts == 1 { 1000 } else { 1_000_000 };
-    let ago = ((record.mono_ns / unit_ns) as u32).wrapping_sub(stamp);
-    (stamp != 0).then(|| record.mono_ns.saturating_sub(u64::from(ago) * unit_ns))
+fn began(record: &Record) -> Option<Nanos> {
+    let stamped = || record.stamped_at();
+    record.lifetime().map(|lifetime| record.time() - lifetime).or_else(stamped)
 }
 
 /// Gathers ends of connects.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
-    succeeded_us: Vec<i64>,
-    first_waits_us: Vec<i64>,
-    timed_out_us: Vec<i64>,
-    abandoned_us: Vec<i64>,
+pub struct ConnectTally {
+    succeeded: Vec<Micros>,
+    first_waits: Vec<Micros>,
+    timed_out: Vec<Micros>,
+    abandoned: Vec<Micros>,
     refused: usize,
 }
 
@@ -129,33 +126,33 @@ pub struct ConnectAdvice {
     pub enough: bool,
 }
 
-impl Tally {
+impl ConnectTally {
     /// Takes one.
     pub fn add(&mut self, connect: Connect) {
         match connect {
-            Connect::Succeeded { after_us, first_wait_us } => {
-                self.succeeded_us.push(after_us);
-                self.first_waits_us.push(first_wait_us);
+            Connect::Succeeded { after, first_wait } => {
+                self.succeeded.push(after);
+                self.first_waits.push(first_wait);
             }
-            Connect::TimedOut { after_us } => self.timed_out_us.push(after_us),
-            Connect::Abandoned { after_us } => self.abandoned_us.push(after_us),
+            Connect::TimedOut { after } => self.timed_out.push(after),
+            Connect::Abandoned { after } => self.abandoned.push(after),
             Connect::Refused => self.refused += 1,
         }
     }
 
     /// Concludes.
     pub fn conclude(&self) -> ConnectAdvice {
-        let distribution = |values: &[i64]| Distribution::of_us(values.iter().copied());
-        let timeouts = cuts(&TIMEOUTS_MS, &self.succeeded_us);
+        let distribution = |durations: &[Micros]| Distribution::of(durations.iter().copied());
+        let timeouts = cuts(&TIMEOUTS_MS, &self.succeeded);
         ConnectAdvice {
-            succeeded: distribution(&self.succeeded_us),
-            first_wait: distribution(&self.first_waits_us),
-            timed_out: distribution(&self.timed_out_us),
-            abandoned: distribution(&self.abandoned_us),
+            succeeded: distribution(&self.succeeded),
+            first_wait: distribution(&self.first_waits),
+            timed_out: distribution(&self.timed_out),
+            abandoned: distribution(&self.abandoned),
             refused: self.refused,
             harmless_ms: harmless_ms(&timeouts),
             timeouts,
-            enough: self.succeeded_us.len() >= FEW_FOR_MEDIAN,
+            enough: self.succeeded.len() >= FEW_FOR_MEDIAN,
         }
     }
 }
@@ -165,7 +162,7 @@ mod tests {
     use super::*;
     use crate::{
         advise::story::{closed, recovered, syn},
-        event::RecoveredBy,
+        event::{Cause, RecoveredBy},
     };
 
     fn ends(events: &[Event]) -> Vec<Connect> {
@@ -176,7 +173,7 @@ mod tests {
     #[test]
     fn a_connect_counts_from_its_call() {
         let established = recovered(3016, RecoveredBy::Established, None);
-        let after = |after_us| [Connect::Succeeded { after_us, first_wait_us: 1_016_000 }];
+        let after = |us| [Connect::Succeeded { after: Micros(us), first_wait: Micros(1_016_000) }];
         assert_eq!(ends(&[syn(1016, Some(0)), syn(3015, Some(0)), established.clone()]), after(3_016_000));
         assert_eq!(ends(&[syn(1016, None), established.clone()]), after(3_016_000), "by the SYN's own stamp");
         assert_eq!(ends(&[established]), [], "no SYN was sent again");
@@ -185,20 +182,20 @@ mod tests {
     #[test]
     fn those_that_fail_are_kept_apart() {
         let end = |cause| ends(&[syn(1016, Some(0)), closed(2500, cause, None)])[0];
-        assert_eq!(end(Cause::ConnectAbandoned), Connect::Abandoned { after_us: 2_500_000 });
-        assert_eq!(end(Cause::ConnectTimeout), Connect::TimedOut { after_us: 2_500_000 });
+        assert_eq!(end(Cause::ConnectAbandoned), Connect::Abandoned { after: Micros(2_500_000) });
+        assert_eq!(end(Cause::ConnectTimeout), Connect::TimedOut { after: Micros(2_500_000) });
         assert_eq!(end(Cause::ConnectRefused), Connect::Refused);
         assert_eq!(end(Cause::IcmpError), Connect::Refused);
     }
 
     #[test]
     fn the_sentence_of_the_issue() {
-        let mut tally = Tally::default();
+        let mut tally = ConnectTally::default();
         for n in 0..41 {
-            let after_us = if n < 4 { 600_000 } else { 1_016_000 };
-            tally.add(Connect::Succeeded { after_us, first_wait_us: after_us });
+            let after = Micros(if n < 4 { 600_000 } else { 1_016_000 });
+            tally.add(Connect::Succeeded { after, first_wait: after });
         }
-        tally.add(Connect::Abandoned { after_us: 500_000 });
+        tally.add(Connect::Abandoned { after: Micros(500_000) });
         let advice = tally.conclude();
         let cut_off = |timeout_ms| {
             advice.timeouts.iter().find(|cut| cut.timeout_ms == timeout_ms).map(|cut| cut.cut_off)

@@ -5,6 +5,8 @@ pub mod requests;
 
 use serde::Serialize;
 
+use crate::socket::{Micros, Millis};
+
 /// What a timeout would have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cut {
@@ -14,10 +16,10 @@ pub struct Cut {
     pub cut_off: usize,
 }
 
-/// A row for each timeout. The durations are in us, of what ended well.
-fn cuts(timeouts_ms: &[u64], durations_us: &[i64]) -> Vec<Cut> {
+/// A row for each timeout. The durations are of what ended well.
+fn cuts(timeouts_ms: &[u64], durations: &[Micros]) -> Vec<Cut> {
     let cut_off = |timeout_ms: u64| {
-        durations_us.iter().filter(|&&us| u64::try_from(us).is_ok_and(|us| us >= timeout_ms * 1000)).count()
+        durations.iter().filter(|&&duration| duration >= Millis(timeout_ms).to_micros()).count()
     };
     timeouts_ms.iter().map(|&timeout_ms| Cut { timeout_ms, cut_off: cut_off(timeout_ms) }).collect()
 }
@@ -34,10 +36,10 @@ mod tests {
 
     #[test]
     fn a_timeout_cuts_off_what_takes_as_long() {
-        let cuts = cuts(&[500, 1000, 3000], &[1_000_000, 1_032_000, 3_100_000, 999_999]);
+        let cuts = cuts(&[500, 1000, 3000], &[1_000_000, 1_032_000, 3_100_000, 999_999].map(Micros));
         assert_eq!(cuts.iter().map(|cut| cut.cut_off).collect::<Vec<_>>(), [4, 3, 1]);
         assert_eq!(harmless_ms(&cuts), None);
-        let longer = super::cuts(&[1000, 5000], &[1_000_000]);
+        let longer = super::cuts(&[1000, 5000], &[Micros(1_000_000)]);
         assert_eq!(harmless_ms(&longer), Some(5000));
         assert_eq!(harmless_ms(&super::cuts(&[1000], &[])), None, "nothing to cut off says nothing");
     }

@@ -4,17 +4,16 @@
 //! takes at least so long, plus what it takes anyway.
 
 use serde::Serialize;
-use tcpretrans_ebpf::tcp_state;
 
 use super::{Cut, cuts, harmless_ms};
 use crate::{
     advise::{
         distribution::{Distribution, FEW_FOR_MEDIAN},
         estimator::{Estimator, Past},
-        hanging_up::hung_up_after_us,
+        hanging_up::hung_up_after,
     },
     event::{Event, HungUpSide, RecoveredBy, Retransmit, RetransmitType, What},
-    socket::jiffies::Kernel,
+    socket::{Hz, Micros, Nanos, RecordExt, SnapshotExt, TcpState},
 };
 
 /// What people set, ms.
@@ -23,10 +22,10 @@ const TIMEOUTS_MS: [u64; 10] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000
 /// The stall that is going on, on one flow.
 #[derive(Debug, Clone, Copy)]
 pub struct Stalling {
-    began_ns: u64,
+    began: Nanos,
     /// Since when an answer is possible: the last retransmission, and the round trip after it.
-    answer_ns: u64,
-    first_wait_ns: Option<u64>,
+    answer: Nanos,
+    first_wait: Option<Nanos>,
     /// The application had closed when it began.
     closing: bool,
     /// It has closed since: what becomes of the data is nothing to it.
@@ -38,38 +37,33 @@ pub struct Stalling {
 pub enum Stall {
     /// Repaired.
     Repaired {
-        /// Since the original transmission, us.
-        after_us: i64,
-        /// Of these, until the first timer expired; `None`: an ACK told of the loss.
-        first_wait_us: Option<i64>,
+        /// Since the original transmission.
+        after: Micros,
+        /// Of this, until the first timer expired; `None`: an ACK revealed the loss.
+        first_wait: Option<Micros>,
     },
     /// An end of the connection hung up before that.
     HungUp {
         /// This end?
         local: bool,
-        /// Since the original transmission, us.
-        after_us: i64,
+        /// Since the original transmission.
+        after: Micros,
     },
 }
 
 impl Stalling {
     /// Takes one event of a flow; gives the stall's end if this is it.
-    pub fn observe(
-        state: &mut Option<Stalling>,
-        past: &Past,
-        event: &Event,
-        kernel: Kernel,
-    ) -> Option<Stall> {
-        let after_us = |began_ns: u64, ended_ns: u64| ended_ns.saturating_sub(began_ns) as i64 / 1000;
+    pub fn observe(state: &mut Option<Stalling>, past: &Past, event: &Event, hz: Hz) -> Option<Stall> {
+        let now = Nanos(event.mono_ns);
         match &event.what {
             What::Retransmit(retransmit) if carries_requests(retransmit) => {
-                let answer_ns = event.mono_ns + round_trip_ns(retransmit);
+                let answer = now + round_trip(retransmit);
                 match state {
                     Some(stalling) => {
-                        stalling.answer_ns = answer_ns;
+                        stalling.answer = answer;
                         stalling.closed_meanwhile |= !stalling.closing && is_closing(retransmit);
                     }
-                    None => *state = Some(Stalling::begin(retransmit, past, kernel)),
+                    None => *state = Some(Stalling::begin(retransmit, past, hz)),
                 }
                 None
             }
@@ -77,32 +71,38 @@ impl Stalling {
                 let stalling = state.take()?;
                 // Otherwise it was noticed later than it happened.
                 let exact = recovered.by == RecoveredBy::CongState;
-                let ended_ns = if exact { event.mono_ns } else { stalling.answer_ns.min(event.mono_ns) };
+                let ended = if exact { now } else { stalling.answer.min(now) };
                 let counts = recovered.spurious != Some(true) && !stalling.closed_meanwhile;
                 counts.then_some(Stall::Repaired {
-                    after_us: after_us(stalling.began_ns, ended_ns),
-                    first_wait_us: stalling.first_wait_ns.map(|ns| ns as i64 / 1000),
+                    after: (ended - stalling.began).cut_to_micros(),
+                    first_wait: stalling.first_wait.map(Nanos::cut_to_micros),
                 })
             }
             What::Closed(closed) => {
-                let first_wait_ns = state.take().and_then(|stalling| stalling.first_wait_ns);
-                let after_us = hung_up_after_us(closed, first_wait_ns.unwrap_or(0) as i64 / 1000)?;
+                let first_wait = state.take().and_then(|stalling| stalling.first_wait).unwrap_or_default();
+                let after = hung_up_after(closed, first_wait.cut_to_micros())?;
                 let local = closed.hung_up.as_ref()?.side == HungUpSide::Local;
-                (closed.state != tcp_state::SYN_SENT).then_some(Stall::HungUp { local, after_us })
+                (TcpState::from(closed.state) != TcpState::SynSent).then_some(Stall::HungUp { local, after })
             }
-            _ => None,
+            What::Retransmit(_)
+            | What::Start(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Observation(_)
+            | What::Lost(_)
+            | What::End(_) => None,
         }
     }
 
-    fn begin(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Stalling {
-        let now_ns = retransmit.record.mono_ns;
-        let wait_ns = first_wait_ns(retransmit, past, kernel);
-        // Of what ACKs told to be lost, nothing tells when it was sent: a round trip ago, or a little more.
-        let since_ns = wait_ns.unwrap_or_else(|| round_trip_ns(retransmit));
+    fn begin(retransmit: &Retransmit, past: &Past, hz: Hz) -> Stalling {
+        let now = retransmit.record.time();
+        let first_wait = first_wait(retransmit, past, hz);
+        // Of what ACKs revealed as lost, nothing shows when it was sent: a round trip ago, or a little more.
+        let since = first_wait.unwrap_or_else(|| round_trip(retransmit));
         Stalling {
-            began_ns: now_ns.saturating_sub(since_ns),
-            answer_ns: now_ns + round_trip_ns(retransmit),
-            first_wait_ns: wait_ns,
+            began: now - since,
+            answer: now + round_trip(retransmit),
+            first_wait,
             closing: is_closing(retransmit),
             closed_meanwhile: false,
         }
@@ -112,40 +112,47 @@ impl Stalling {
 /// Not of the handshake.
 fn carries_requests(retransmit: &Retransmit) -> bool {
     !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck)
-        && !matches!(retransmit.state, tcp_state::SYN_SENT | tcp_state::SYN_RECV)
+        && !TcpState::from(retransmit.state).in_handshake()
 }
 
 /// Has this end's application closed?
 fn is_closing(retransmit: &Retransmit) -> bool {
-    !matches!(retransmit.state, tcp_state::ESTABLISHED | tcp_state::CLOSE_WAIT)
+    !matches!(TcpState::from(retransmit.state), TcpState::Established | TcpState::CloseWait)
 }
 
-fn round_trip_ns(retransmit: &Retransmit) -> u64 {
-    u64::from(retransmit.srtt_us.unwrap_or(0)) * 1000
+pub(in crate::advise) fn round_trip(retransmit: &Retransmit) -> Nanos {
+    retransmit.srtt_us.map(Micros::from).unwrap_or_default().to_nanos()
 }
 
 /// For how long the timer was armed that brought this retransmission about.
-fn first_wait_ns(retransmit: &Retransmit, past: &Past, kernel: Kernel) -> Option<u64> {
+fn first_wait(retransmit: &Retransmit, past: &Past, hz: Hz) -> Option<Nanos> {
     let sock = &retransmit.record.sock;
-    let jiffies = match retransmit.ty {
+    let wait = match retransmit.ty {
         RetransmitType::Tlp => {
-            let estimator = Estimator::of(sock, past, kernel)?;
-            estimator.probe_jiffies(estimator.floor_us, retransmit.packets_out == 1)
+            let estimator = Estimator::of(sock, past, hz)?;
+            estimator.probe_wait(estimator.floor, retransmit.packets_out == 1)
         }
         // Where it is not the first RTO, the ones before are not in the recording.
-        RetransmitType::Rto | RetransmitType::ZeroWindow => u64::from(sock.icsk_rto),
-        _ => return None,
+        RetransmitType::Rto | RetransmitType::ZeroWindow => sock.rto(),
+        RetransmitType::Syn
+        | RetransmitType::SynAck
+        | RetransmitType::SlowStart
+        | RetransmitType::Fast
+        | RetransmitType::RackTimer
+        | RetransmitType::Pmtu
+        | RetransmitType::IcmpRevert
+        | RetransmitType::Unknown => return None,
     };
     // The wheel fires it a tick later, of which half has passed already.
-    Some(jiffies * kernel.tick_ns() + kernel.tick_ns() / 2)
+    Some(hz.jiffies_to_nanos(wait) + hz.tick() / 2)
 }
 
 /// Gathers stalls.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
-    repaired_us: Vec<i64>,
-    first_waits_us: Vec<i64>,
-    hung_up_local_us: Vec<i64>,
+pub struct StallTally {
+    repaired: Vec<Micros>,
+    first_waits: Vec<Micros>,
+    hung_up_local: Vec<Micros>,
     hung_up_peer: usize,
 }
 
@@ -168,37 +175,39 @@ pub struct RequestAdvice {
     pub enough: bool,
 }
 
-impl Tally {
+impl StallTally {
     /// Takes one.
     pub fn add(&mut self, stall: Stall) {
         match stall {
-            Stall::Repaired { after_us, first_wait_us } => {
-                self.repaired_us.push(after_us);
-                self.first_waits_us.extend(first_wait_us);
+            Stall::Repaired { after, first_wait } => {
+                self.repaired.push(after);
+                self.first_waits.extend(first_wait);
             }
-            Stall::HungUp { local: true, after_us } => self.hung_up_local_us.push(after_us),
+            Stall::HungUp { local: true, after } => self.hung_up_local.push(after),
             Stall::HungUp { local: false, .. } => self.hung_up_peer += 1,
         }
     }
 
     /// Concludes.
     pub fn conclude(&self) -> RequestAdvice {
-        let distribution = |values: &[i64]| Distribution::of_us(values.iter().copied());
-        let timeouts = cuts(&TIMEOUTS_MS, &self.repaired_us);
+        let distribution = |durations: &[Micros]| Distribution::of(durations.iter().copied());
+        let timeouts = cuts(&TIMEOUTS_MS, &self.repaired);
         RequestAdvice {
-            repaired: distribution(&self.repaired_us),
-            first_wait: distribution(&self.first_waits_us),
-            hung_up: distribution(&self.hung_up_local_us),
+            repaired: distribution(&self.repaired),
+            first_wait: distribution(&self.first_waits),
+            hung_up: distribution(&self.hung_up_local),
             hung_up_by_peer: self.hung_up_peer,
             harmless_ms: harmless_ms(&timeouts),
             timeouts,
-            enough: self.repaired_us.len() >= FEW_FOR_MEDIAN,
+            enough: self.repaired.len() >= FEW_FOR_MEDIAN,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tcpretrans_ebpf::tcp_state;
+
     use super::*;
     use crate::{
         advise::story::{self, changed, hung_up, record, recovered, rto, slow_start, tlp},
@@ -207,8 +216,8 @@ mod tests {
 
     fn stalls(events: &[Event]) -> Vec<Stall> {
         let (mut state, mut past) = (None, Past::default());
-        past.learn(&record(0).sock, story::kernel());
-        let observe = |event| Stalling::observe(&mut state, &past, event, story::kernel());
+        past.learn(&record(0).sock, story::hz());
+        let observe = |event| Stalling::observe(&mut state, &past, event, story::hz());
         events.iter().filter_map(observe).collect()
     }
 
@@ -218,12 +227,12 @@ mod tests {
 
     #[test]
     fn a_stall_is_from_the_original_to_the_repair() {
-        let wait = Some(206_000);
-        let repaired = |after_us, first_wait_us| [Stall::Repaired { after_us, first_wait_us }];
+        let wait = Some(Micros(206_000));
+        let repaired = |us, first_wait| [Stall::Repaired { after: Micros(us), first_wait }];
         assert_eq!(stalls(&[rto(208, 1), rto(640, 2), opened(641)]), repaired(639_000, wait));
         assert_eq!(stalls(&[tlp(208), rto(416, 1), opened(416)]), repaired(414_000, wait));
         assert_eq!(stalls(&[rto(208, 1), slow_start(209), opened(220)]), repaired(218_000, wait));
-        // An ACK told of it: sent a round trip before.
+        // An ACK revealed it: sent a round trip before.
         let fast = story::of_record(RetransmitType::Fast, record(100));
         assert_eq!(stalls(&[fast, opened(101)]), repaired(1300, None));
     }
@@ -234,7 +243,7 @@ mod tests {
         let late = recovered(5000, RecoveredBy::TlpAck, Some(false));
         assert_eq!(
             stalls(&[tlp(208), late]),
-            [Stall::Repaired { after_us: 206_300, first_wait_us: Some(206_000) }]
+            [Stall::Repaired { after: Micros(206_300), first_wait: Some(Micros(206_000)) }]
         );
     }
 
@@ -248,7 +257,7 @@ mod tests {
     fn who_hangs_up_does_not_wait_for_the_socket() {
         // 206 ms until the first retransmission, 300 more until close(); the socket lives on for a minute.
         let end = hung_up(60_000, 300);
-        assert_eq!(stalls(&[rto(208, 1), end]), [Stall::HungUp { local: true, after_us: 506_000 }]);
+        assert_eq!(stalls(&[rto(208, 1), end]), [Stall::HungUp { local: true, after: Micros(506_000) }]);
         // Closed meanwhile: that the data arrived was nothing to the request.
         let closing = changed(rto(640, 2), |record| record.sock.skc_state = tcp_state::FIN_WAIT1);
         assert_eq!(stalls(&[rto(208, 1), closing, opened(641)]), []);

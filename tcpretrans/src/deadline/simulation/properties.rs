@@ -7,7 +7,7 @@ use super::{
     setup::{Outcome, Setup},
     tcp::run,
 };
-use crate::{deadline::of_record, event::RetransmitType, socket::jiffies::Kernel};
+use crate::{deadline::of_record, event::RetransmitType, socket::Hz};
 
 /// `closest_call_ns` below which a jiffy, a late softirq or a cut-off ms may turn a verdict.
 pub(super) fn too_close_to_call(set: &Setup, outcome: &Outcome) -> bool {
@@ -80,7 +80,7 @@ fn check(set: &Setup, outcome: &Outcome, precise: bool) -> Result<(), TestCaseEr
     let death = outcome.death_ns;
     let last = outcome.events.len().saturating_sub(1);
     for (n, (ty, record)) in outcome.events.iter().enumerate() {
-        let Some(found) = of_record(*ty, record, Kernel::new(set.hz)) else {
+        let Some(found) = of_record(*ty, record, Hz::new(set.hz)) else {
             return Err(TestCaseError::fail(format!("no deadline at event {n}")));
         };
         let error_ms = (found.expected_ns as i64 - death as i64) / 1_000_000;
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tail_loss_probe_foretells_it_too(set in connection(), tlp_after_ms in 2u64..2000) {
+    fn a_tail_loss_probes_forecast_holds(set in connection(), tlp_after_ms in 2u64..2000) {
         let set = Setup { tlp_after_ms: Some(tlp_after_ms), closed_window: false, ..beyond_handshake(set) };
         let outcome = run(&set);
         prop_assert_eq!(outcome.events[0].0, RetransmitType::Tlp);

@@ -8,7 +8,7 @@ use super::{
     setup::{Outcome, Setup},
     tcp::run,
 };
-use crate::{deadline::TimerView, socket::jiffies::Kernel};
+use crate::{deadline::TimerView, socket::Hz};
 
 /// When the tracer looks: how far into a wait, and into a jiffy, 0 to 1.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ prop_compose! {
 /// The socket as the iterator shows it in each of its waits, up to the jiffy before the handler runs: a coarse bucket
 /// keeps the timer long after it has expired.
 fn seeds(set: &Setup, outcome: &Outcome, glance: Glance) -> Vec<Record> {
-    let kernel = Kernel::new(set.hz);
+    let tick_ns = Hz::new(set.hz).tick().0;
     let armed: Vec<u64> = outcome.waits.iter().map(|wait| wait.record.jiffies).collect();
     let ends = armed.iter().skip(1).copied().chain([outcome.death_jiffies]);
     outcome
@@ -35,8 +35,8 @@ fn seeds(set: &Setup, outcome: &Outcome, glance: Glance) -> Vec<Record> {
         .zip(ends)
         .map(|(wait, end)| {
             let waited = ((end - 1 - wait.record.jiffies) as f64 * glance.wait) as u64;
-            let into_jiffy_ns = (kernel.tick_ns() as f64 * glance.jiffy) as u64;
-            let mono_ns = wait.since_tick_ns + waited * kernel.tick_ns() + into_jiffy_ns;
+            let into_jiffy_ns = (tick_ns as f64 * glance.jiffy) as u64;
+            let mono_ns = wait.since_tick_ns + waited * tick_ns + into_jiffy_ns;
             Record {
                 kind: Kind::Seed as u8,
                 mono_ns: mono_ns.max(wait.record.mono_ns),
@@ -53,7 +53,7 @@ fn check(set: &Setup, outcome: &Outcome, glance: Glance, precise: bool) -> Resul
     let seeds = seeds(set, outcome, glance);
     let last = seeds.len().saturating_sub(1);
     for (n, record) in seeds.iter().enumerate() {
-        let Some(found) = TimerView::from_seed(record, Kernel::new(set.hz)).and_then(|view| view.forecast())
+        let Some(found) = TimerView::from_seed(record, Hz::new(set.hz)).and_then(|view| view.forecast())
         else {
             return Err(TestCaseError::fail(format!("no deadline in wait {n}")));
         };
@@ -115,7 +115,7 @@ proptest! {
         let outcome = run(&set);
         for mut record in seeds(&set, &outcome, glance) {
             record.sock.icsk_retransmits = 0;
-            prop_assert_eq!(TimerView::from_seed(&record, Kernel::new(set.hz)), None);
+            prop_assert_eq!(TimerView::from_seed(&record, Hz::new(set.hz)), None);
         }
     }
 }

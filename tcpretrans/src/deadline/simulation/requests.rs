@@ -7,7 +7,7 @@ use super::buckets::TimerBase;
 use crate::{
     deadline::of_record,
     event::{Knob, RetransmitType},
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ proptest! {
             if request.repeated_syn.is_some() && n == 0 {
                 continue;
             }
-            let found = of_record(RetransmitType::SynAck, record, Kernel::new(request.hz)).unwrap();
+            let found = of_record(RetransmitType::SynAck, record, Hz::new(request.hz)).unwrap();
             prop_assert!(
                 found.earliest_ns <= death && death <= found.latest_ns,
                 "event {n}: {} .. {}, died {death}", found.earliest_ns, found.latest_ns

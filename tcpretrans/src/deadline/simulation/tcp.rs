@@ -33,19 +33,15 @@ struct Sock<'a> {
     out: Outcome,
 }
 
-fn div_round_up(a: u64, b: u64) -> u64 {
-    a.div_ceil(b)
-}
-
 impl Sock<'_> {
     fn tick_ns(&self) -> u64 {
         (1_000_000_000 + u64::from(self.set.hz) / 2) / u64::from(self.set.hz)
     }
     fn msecs_to_jiffies(&self, ms: u64) -> u32 {
-        div_round_up(ms * u64::from(self.set.hz), 1000) as u32
+        (ms * u64::from(self.set.hz)).div_ceil(1000) as u32
     }
     fn jiffies_to_msecs(&self, jiffies: u32) -> u32 {
-        div_round_up(u64::from(jiffies) * 1000, u64::from(self.set.hz)) as u32
+        (u64::from(jiffies) * 1000).div_ceil(u64::from(self.set.hz)) as u32
     }
     fn rto_max(&self) -> u32 {
         self.msecs_to_jiffies(self.set.rto_max_ms)
@@ -196,7 +192,7 @@ impl Sock<'_> {
 
     fn set_rto(&self) -> u32 {
         let us = u64::from(self.set.srtt_us >> 3) + u64::from(self.set.rttvar_us);
-        div_round_up(us * u64::from(self.set.hz), 1_000_000) as u32
+        (us * u64::from(self.set.hz)).div_ceil(1_000_000) as u32
     }
 
     /// The end of `__tcp_retransmit_skb`: what the probe sees.

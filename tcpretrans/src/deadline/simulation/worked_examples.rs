@@ -9,7 +9,7 @@ use super::{
 use crate::{
     deadline::of_record,
     event::{Deadline, Knob},
-    socket::jiffies::Kernel,
+    socket::Hz,
 };
 
 /// A connection whose first RTO is that long.
@@ -28,7 +28,7 @@ fn seconds_after_sending(outcome: &Outcome, ns: u64) -> f64 {
 
 fn first_forecast(set: &Setup, outcome: &Outcome) -> Deadline {
     let (ty, record) = &outcome.events[0];
-    of_record(*ty, record, Kernel::new(set.hz)).expect("a deadline")
+    of_record(*ty, record, Hz::new(set.hz)).expect("a deadline")
 }
 
 /// Retransmissions, and the death in seconds since the first sending: by simulation, and as foretold at the first RTO.
@@ -133,7 +133,7 @@ fn what_a_deadline_says() {
     let set = with_rto(250, 204);
     let outcome = run(&set);
     let (ty, record) = &outcome.events[9];
-    let deadline = of_record(*ty, record, Kernel::new(250)).unwrap();
+    let deadline = of_record(*ty, record, Hz::new(250)).unwrap();
     assert_eq!((deadline.knob, deadline.limit), (Knob::TcpRetries2, Some(15)));
     assert_eq!(deadline.budget_ms, Some(924_600));
     // nine waits of 0.4 to 104 s since the first retransmission
@@ -169,7 +169,7 @@ fn past_retries1() {
         .events
         .iter()
         .take(6)
-        .map(|(ty, record)| TimerView::from_record(*ty, record, Kernel::new(250)).unwrap().past_retries1())
+        .map(|(ty, record)| TimerView::from_record(*ty, record, Hz::new(250)).unwrap().past_retries1())
         .collect();
     // 3.0 s: after waits of 0.4, 0.8 and 1.6 s not yet... 2.9 s, then 6.2 s
     assert_eq!(passed, [false, false, false, false, true, true]);

@@ -1,4 +1,4 @@
-//! How flows leave, told record by record: what no live test can bring about, or only by chance.
+//! How flows leave, record by record: what no live test can bring about, or only by chance.
 
 use tcpretrans_ebpf::{Kind, owner::exit, tcp_state::*};
 
@@ -61,7 +61,7 @@ fn a_socket_that_connects_again_at_once_has_two_ends() {
 }
 
 #[test]
-fn a_lost_close_is_told_as_unknown_when_the_socket_goes() {
+fn a_lost_close_is_reported_as_unknown_when_the_socket_goes() {
     let mut story = Story::new(ESTABLISHED);
     story.rto();
     story.record.sock.skc_state = CLOSE;
@@ -73,7 +73,7 @@ fn a_lost_close_is_told_as_unknown_when_the_socket_goes() {
 }
 
 #[test]
-fn a_destruction_that_nothing_is_known_of_is_not_told() {
+fn a_destruction_that_nothing_is_known_of_is_not_reported() {
     let mut story = Story::new(CLOSE);
     story.say(Kind::Destroy);
     story.end();
@@ -147,7 +147,7 @@ fn evictions_are_counted() {
         What::Lost(lost) => Some(lost),
         _ => None,
     });
-    let lost = lost.expect("evictions are told");
+    let lost = lost.expect("evictions are reported");
     assert_eq!((lost.place, lost.records as usize), (LostWhere::Map, 100 - story.correlator.flows()));
 }
 

@@ -1,26 +1,27 @@
 //! Whose FIN came first, who closed, and whether that was a hang-up.
 
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use tcpretrans_ebpf::{Kind, Record};
 
 use crate::{
     event::HungUpSide,
     flow::{
-        obituary::hang_up::{self, Meaning},
+        diagnosis::hang_up::{self, Meaning},
         state::{ClosedEarly, Closer, FlowState, Side},
     },
+    socket::{Hz, RecordExt, SnapshotExt, TcpState},
 };
 
 /// From a state change that is no CLOSE.
-pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: u32) {
-    let (first, closer_side) = match (record.old, record.new) {
-        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::FIN_WAIT1) => {
+pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: Hz) {
+    let (first, closer_side) = match (record.old_state(), record.new_state()) {
+        (TcpState::Established | TcpState::SynRecv, TcpState::FinWait1) => {
             (Some(Side::Local), Some(HungUpSide::Local))
         }
-        (tcp_state::ESTABLISHED | tcp_state::SYN_RECV, tcp_state::CLOSE_WAIT) => {
+        (TcpState::Established | TcpState::SynRecv, TcpState::CloseWait) => {
             (Some(Side::Peer), Some(HungUpSide::Peer))
         }
-        (tcp_state::FIN_WAIT1, tcp_state::CLOSING) => (Some(Side::Both), None),
-        (tcp_state::CLOSE_WAIT, tcp_state::LAST_ACK) => (None, Some(HungUpSide::Local)),
+        (TcpState::FinWait1, TcpState::Closing) => (Some(Side::Both), None),
+        (TcpState::CloseWait, TcpState::LastAck) => (None, Some(HungUpSide::Local)),
         _ => (None, None),
     };
     match first {
@@ -38,7 +39,7 @@ pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: 
     match hang_up::meaning(state, record, side, hz) {
         Meaning::HungUp(hung_up) => state.hung_up = Some(Box::new(hung_up)),
         Meaning::Early(hung_up) => {
-            let early = ClosedEarly { snd_una: record.sock.snd_una, hung_up };
+            let early = ClosedEarly { unacknowledged: record.sock.unacknowledged(), hung_up };
             state.closed_early = Some(Box::new(early));
         }
         Meaning::None => {}
@@ -47,16 +48,13 @@ pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: 
 
 /// From the state that the socket is in: the FIN went before the flow was in trouble.
 pub(super) fn learn_from_state(state: &mut FlowState, record: &Record) {
-    let side = match record.sock.skc_state {
-        tcp_state::FIN_WAIT1 | tcp_state::FIN_WAIT2 => Side::Local,
-        tcp_state::CLOSING => Side::Both,
-        tcp_state::CLOSE_WAIT | tcp_state::LAST_ACK => Side::Peer,
+    let (side, local_fin_went) = match record.sock.state() {
+        TcpState::FinWait1 | TcpState::FinWait2 => (Side::Local, true),
+        TcpState::Closing => (Side::Both, true),
+        TcpState::CloseWait => (Side::Peer, false),
+        TcpState::LastAck => (Side::Peer, true),
         _ => return,
     };
-    let local_fin_went = matches!(
-        record.sock.skc_state,
-        tcp_state::FIN_WAIT1 | tcp_state::FIN_WAIT2 | tcp_state::CLOSING | tcp_state::LAST_ACK
-    );
     if local_fin_went && state.closer.is_none() {
         // The programs have remembered who it was, if not as the closer then as the owner.
         state.closer = Some(Closer { tgid: 0, comm: [0; 16], exit: record.fin_exit });
@@ -65,7 +63,7 @@ pub(super) fn learn_from_state(state: &mut FlowState, record: &Record) {
 }
 
 /// From a retransmission: it may be of what an application did not wait for.
-pub(super) fn learn_from_retransmission(state: &mut FlowState, kind: Kind, record: &Record, hz: u32) {
+pub(super) fn learn_from_retransmission(state: &mut FlowState, kind: Kind, record: &Record, hz: Hz) {
     if kind != Kind::Retransmit {
         return;
     }

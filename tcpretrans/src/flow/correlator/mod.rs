@@ -9,22 +9,20 @@ mod unseen;
 use std::{collections::HashMap, sync::Arc};
 
 use schedule::Schedule;
-use tcpretrans_ebpf::{Kind, Record, tcp_state};
+use tcpretrans_ebpf::{Kind, Record};
 
 use super::{
-    classify::ca_state,
     identity::{self, Owner},
-    ladder, retransmission,
+    retransmission,
     state::FlowState,
     table::FlowTable,
     thresholds,
     unseen::Watch,
 };
 use crate::{
-    deadline,
     deadline::TimerView,
-    event::{Event, Flow, FlowId, InBackoff, LostWhere, Observation, RecoveredBy, What, run::Lost},
-    socket::jiffies::Kernel,
+    event::{Deadline, Event, Flow, FlowId, InBackoff, Lost, LostWhere, Observation, RecoveredBy, What},
+    socket::{CaState, Hz, Nanos, RecordExt, SnapshotExt, TcpState},
 };
 
 /// Flows that are remembered at the same time by default.
@@ -35,9 +33,10 @@ pub const DEFAULT_MAX_FLOWS: usize = 131_072;
 pub struct Config {
     /// Timer ticks a second.
     pub hz: u32,
-    /// [`Kernel::request_rto_max`]
+    /// Are connection requests' waits capped at the listener's `icsk_rto_max`? Mainline does so from 7.0; `None`: not
+    /// known.
     pub request_rto_max: Option<bool>,
-    /// Share of the death budget at which to warn, 0 to 1.
+    /// Share of the kernel's time budget at which to warn, 0 to 1.
     pub warn_at: f64,
     /// Announce the end of flows that had no trouble, too.
     pub all_closes: bool,
@@ -48,21 +47,21 @@ pub struct Config {
 }
 
 impl Config {
-    fn kernel(&self) -> Kernel {
-        Kernel { request_rto_max: self.request_rto_max, ..Kernel::new(self.hz) }
+    pub(super) fn hz(&self) -> Hz {
+        Hz::new(self.hz)
     }
 }
 
-/// Turns records into events. Pure: the same records give the same events, in the same order, however often it is
-/// told in between that time has passed.
+/// Turns records into events. Pure: the same records give the same events, in the same order, however often it
+/// learns in between that time has passed.
 #[derive(Debug)]
 pub struct Correlator {
     config: Config,
     flows: FlowTable,
     /// What happens as time passes.
     schedule: Schedule,
-    /// Up to then records were lost, mono ns.
-    doubtful_ns: Option<u64>,
+    /// Up to then records were lost.
+    doubtful: Option<Nanos>,
     /// Looks for retransmissions that made no record.
     watch: Option<Watch>,
 }
@@ -71,7 +70,7 @@ impl Correlator {
     /// A correlator that has seen nothing yet.
     pub fn new(config: Config) -> Correlator {
         let flows = FlowTable::with_capacity(config.max_flows);
-        Correlator { config, flows, schedule: Schedule::default(), doubtful_ns: None, watch: None }
+        Correlator { config, flows, schedule: Schedule::default(), doubtful: None, watch: None }
     }
 
     /// How many flows are remembered.
@@ -86,11 +85,11 @@ impl Correlator {
             return;
         }
         let id = self.id_of(kind, record);
-        self.bury_before(kind, id, events);
+        self.finish_earlier_life(kind, id, events);
         if let Some(state) = self.flows.get_mut(id) {
             learn_owner(state, owner);
         }
-        self.schedule.sweep_after(record.mono_ns);
+        self.schedule.sweep_after(record.time());
         let gap = self.gap_before(kind, id, record);
         if !kind.is_retransmission() {
             self.observation(kind, id, record, owner, events);
@@ -145,9 +144,9 @@ impl Correlator {
         let state =
             self.flows.entry(id, || FlowState::new(Arc::new(identity::flow(id, record, owner)), record));
         learn_owner(state, owner);
-        state.last_ns = record.mono_ns;
+        state.last = record.time();
         state.sk = record.sk;
-        if record.sock.skc_state != tcp_state::LISTEN {
+        if record.sock.state() != TcpState::Listen {
             state.last_total_retrans = record.sock.total_retrans;
         }
         state
@@ -161,8 +160,8 @@ impl Correlator {
         owner: &Owner,
         events: &mut Vec<Event>,
     ) {
-        let kernel = self.config.kernel();
-        let warn_at = self.config.warn_at;
+        let hz = self.config.hz();
+        let Config { warn_at, request_rto_max, .. } = self.config;
         let state = self.flow_state(id, record, owner);
         // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
         // record shows the listener's sequence numbers.)
@@ -170,27 +169,18 @@ impl Correlator {
             end_if_acknowledged(state, record, events);
         }
 
-        let mut event = if kind == Kind::SynAck {
-            retransmission::of_synack(record, kernel)
+        let (mut event, view) = if kind == Kind::SynAck {
+            (retransmission::of_synack(record, hz, request_rto_max), None)
         } else {
-            retransmission::of_skb(record, state.last_retransmits, kernel)
+            retransmission::of_skb(record, state.last_retransmits, hz)
         };
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         if event.err.is_none() {
             state.retransmissions += 1;
             state.segs = state.segs.saturating_add(event.segs);
         }
-        fins::learn_from_retransmission(state, kind, record, kernel.hz);
-        // ACKs clocked it out: the peer is there, and no death is pending.
-        let answered = event.ty.is_ack_clocked() && event.retransmits == 0;
-        let view = (!answered).then(|| TimerView::from_record(event.ty, record, kernel)).flatten();
-        event.deadline = match &view {
-            Some(view) => view.forecast(),
-            // A request has no timer of a socket's.
-            None if kind == Kind::SynAck => deadline::of_record(event.ty, record, kernel),
-            None => None,
-        };
-        state.predicted_at_ns = event.deadline.as_ref().map(|deadline| deadline.expected_ns);
+        fins::learn_from_retransmission(state, kind, record, hz);
+        state.predicted_at = expected_end(event.deadline.as_ref());
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.add(event.ty, record, event.segs, event.retransmits);
@@ -208,23 +198,23 @@ impl Correlator {
 
     /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
     fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
-        let kernel = self.config.kernel();
+        let hz = self.config.hz();
         let warn_at = self.config.warn_at;
         let sock = &record.sock;
-        // The programs were attached first: its latest timeout may have been told already.
-        let told = |state: &mut FlowState| {
+        // The programs were attached first: its latest timeout may have been seen already.
+        let was_seen = |state: &mut FlowState| {
             state.episode.is_some() && state.last_retransmits == Some(sock.icsk_retransmits)
         };
-        if self.flows.get_mut(id).is_some_and(told) {
+        if self.flows.get_mut(id).is_some_and(was_seen) {
             return;
         }
         let state = self.flow_state(id, record, owner);
         let counted = if state.episode.is_some() { state.last_retransmits.unwrap_or(0) } else { 0 };
         state.last_retransmits = Some(sock.icsk_retransmits);
         fins::learn_from_state(state, record);
-        let view = TimerView::from_seed(record, kernel);
+        let view = TimerView::from_seed(record, hz);
         let deadline = view.as_ref().and_then(TimerView::forecast);
-        state.predicted_at_ns = deadline.as_ref().map(|deadline| deadline.expected_ns);
+        state.predicted_at = expected_end(deadline.as_ref());
         // Each timeout that is unanswered repeated one segment: these belong to the episode that is taken over. Some
         // may have been seen, for the programs were attached before the sockets were read.
         let unanswered = u32::from(sock.icsk_retransmits.saturating_sub(counted));
@@ -233,13 +223,13 @@ impl Correlator {
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
         episode.resume(record);
-        let since_ns = record.mono_ns - episode.started_ns.min(record.mono_ns);
+        let since = record.time() - episode.started;
         let in_backoff = InBackoff {
             state: sock.skc_state,
             retransmits: u32::from(sock.icsk_retransmits),
             backoff: u32::from(sock.icsk_backoff),
-            rto_ms: ladder::jiffies_to_ms(u64::from(sock.icsk_rto), kernel.hz),
-            since_ms: (sock.retrans_stamp != 0).then_some(since_ns / 1_000_000),
+            rto_ms: hz.displayed(sock.rto()).0,
+            since_ms: sock.is_stamped().then_some(since.cut_to_millis().0),
             total_retrans: sock.total_retrans,
             unacked_bytes: retransmission::unacked_bytes(record),
             deadline: deadline.clone(),
@@ -258,26 +248,25 @@ impl Correlator {
             // tcp_disconnect clears the socket for its next connection: nothing recovered.
             return;
         }
-        state.last_ns = record.mono_ns;
+        state.last = record.time();
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         let Some(episode) = &mut state.episode else { return };
         episode.undo_marked |= record.sock.undo_marker != 0;
-        let leaves_loss = record.old >= ca_state::RECOVERY && record.new < ca_state::RECOVERY;
-        let answered_probe = record.new == ca_state::CWR && episode.only_tlp;
+        let (old, new) = (CaState::from(record.old), CaState::from(record.new));
+        let leaves_loss = old >= CaState::Recovery && new < CaState::Recovery;
+        let answered_probe = new == CaState::Cwr && episode.only_tlp;
         let recovered = if leaves_loss {
-            let by = match record.sock.skc_state {
-                tcp_state::SYN_SENT | tcp_state::SYN_RECV => RecoveredBy::Established,
-                _ => RecoveredBy::CongState,
-            };
-            episode.recovered(by, record.mono_ns, episode.spurious_at_exit(record))
+            let handshake = record.sock.state().in_handshake();
+            let by = if handshake { RecoveredBy::Established } else { RecoveredBy::CongState };
+            episode.recovered(by, record.time(), episode.spurious_at_exit(record))
         } else if answered_probe {
             // tcp_process_tlp_ack: the ACK covers the probe and no DSACK came: the tail was lost.
-            episode.recovered(RecoveredBy::TlpAck, record.mono_ns, Some(false))
+            episode.recovered(RecoveredBy::TlpAck, record.time(), Some(false))
         } else {
             return;
         };
         state.episode = None;
-        state.predicted_at_ns = None;
+        state.predicted_at = None;
         let flow = state.flow.clone();
         events.push(Event { mono_ns: record.mono_ns, flow: Some(flow), what: What::Recovered(recovered) });
     }
@@ -287,7 +276,7 @@ impl Correlator {
         let records = self.flows.take_evicted();
         if records > 0 {
             if let Some(watch) = &mut self.watch {
-                watch.forgot_flows(now_ns);
+                watch.forgot_flows(Nanos(now_ns));
             }
             let lost = Lost::counted(records, LostWhere::Map);
             events.push(Event { mono_ns: now_ns, flow: None, what: What::Lost(lost) });
@@ -295,7 +284,11 @@ impl Correlator {
     }
 }
 
-/// What was unknown of the flow's owner and is known now. What was known stays. Before anything is told of a record:
+fn expected_end(deadline: Option<&Deadline>) -> Option<Nanos> {
+    deadline.map(|deadline| Nanos(deadline.expected_ns))
+}
+
+/// What was unknown of the flow's owner and is known now. What was known stays. Before a record makes any event:
 /// a recording then has the owner wherever the live trace had it.
 fn learn_owner(state: &mut FlowState, owner: &Owner) {
     let known = &state.flow;
@@ -319,7 +312,7 @@ fn learn_owner(state: &mut FlowState, owner: &Owner) {
 /// state, only episodes of nothing but probes end unseen.
 fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<Event>) {
     let unseen =
-        |episode: &super::episode::Episode| episode.only_tlp || record.sock.ca_state < ca_state::RECOVERY;
+        |episode: &super::episode::Episode| episode.only_tlp || record.sock.ca_state() < CaState::Recovery;
     let over =
         state.episode.as_ref().is_some_and(|episode| unseen(episode) && episode.is_acknowledged(record));
     if !over {
@@ -327,7 +320,7 @@ fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<
     }
     if let Some(episode) = state.episode.take() {
         let spurious = episode.spurious_by_dsack(record);
-        let recovered = episode.recovered(RecoveredBy::Progress, record.mono_ns, spurious);
+        let recovered = episode.recovered(RecoveredBy::Progress, record.time(), spurious);
         events.push(Event {
             mono_ns: record.mono_ns,
             flow: Some(state.flow.clone()),
@@ -340,6 +333,8 @@ fn end_if_acknowledged(state: &mut FlowState, record: &Record, events: &mut Vec<
 mod any_records;
 #[cfg(test)]
 mod ending_stories;
+#[cfg(test)]
+mod one_rto;
 #[cfg(test)]
 mod stories;
 #[cfg(test)]

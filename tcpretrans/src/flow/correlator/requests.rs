@@ -6,18 +6,19 @@ use super::Correlator;
 use crate::{
     event::{Closed, Event, FlowId, RecoveredBy, What},
     flow::{
+        diagnosis::request_end,
         identity::{self, Ends},
-        obituary::of_request,
     },
+    socket::{Nanos, RecordExt},
 };
 
 impl Correlator {
     /// A SYN-ACK of it was sent again.
     pub(super) fn request_lives(&mut self, id: FlowId, record: &Record) {
-        let over_ns = of_request::over_ns(record, self.config.hz);
+        let over = request_end::over_by(record, self.config.hz());
         if let Some(state) = self.flows.get_mut(id) {
-            let before_ns = state.request_over_ns.replace(over_ns);
-            self.schedule.request_lives(id, over_ns, before_ns);
+            let before = state.request_over.replace(over);
+            self.schedule.request_lives(id, over, before);
         }
     }
 
@@ -29,25 +30,25 @@ impl Correlator {
         orphaned.sort_unstable();
         for id in orphaned {
             if let Some(state) = self.flows.remove(id) {
-                self.schedule.request_ended(id, state.request_over_ns);
-                let closed = of_request::listener_closed(&state, record);
+                self.schedule.request_ended(id, state.request_over);
+                let closed = request_end::listener_closed(&state, record);
                 push_closed(events, record.mono_ns, &state.flow, closed);
             }
         }
     }
 
     /// A request has ended by now, one way or another.
-    pub(super) fn request_is_over(&mut self, id: FlowId, over_ns: u64, events: &mut Vec<Event>) {
+    pub(super) fn request_is_over(&mut self, id: FlowId, over: Nanos, events: &mut Vec<Event>) {
         // Forgotten for lack of room, it may have been met again.
-        if self.flows.get_mut(id).is_none_or(|state| state.request_over_ns != Some(over_ns)) {
+        if self.flows.get_mut(id).is_none_or(|state| state.request_over != Some(over)) {
             return;
         }
         if let Some(watch) = &mut self.watch {
-            watch.forgot_requests(over_ns);
+            watch.forgot_requests(over);
         }
         if let Some(state) = self.flows.remove(id) {
-            let silent_ms = over_ns.saturating_sub(state.last_ns) / 1_000_000;
-            push_closed(events, over_ns, &state.flow, of_request::expired(&state, silent_ms));
+            let silent = (over - state.last).cut_to_millis();
+            push_closed(events, over.0, &state.flow, request_end::expired(&state, silent));
         }
     }
 
@@ -56,7 +57,7 @@ impl Correlator {
         // The request's SYN-ACKs are the child's past.
         let request_id = identity::request_id(ends);
         let request = self.flows.remove(request_id);
-        self.schedule.request_ended(request_id, request.as_ref().and_then(|request| request.request_over_ns));
+        self.schedule.request_ended(request_id, request.as_ref().and_then(|request| request.request_over));
         if let Some(mut request) = request
             && let Some(state) = self.flows.get_mut(id)
         {
@@ -68,9 +69,9 @@ impl Correlator {
             }
         }
         let Some(state) = self.flows.get_mut(id) else { return };
-        state.predicted_at_ns = None;
+        state.predicted_at = None;
         if let Some(episode) = state.episode.take() {
-            let recovered = episode.recovered(RecoveredBy::Established, record.mono_ns, None);
+            let recovered = episode.recovered(RecoveredBy::Established, record.time(), None);
             let flow = state.flow.clone();
             events.push(Event {
                 mono_ns: record.mono_ns,

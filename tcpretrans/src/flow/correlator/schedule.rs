@@ -3,58 +3,63 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::event::FlowId;
+use crate::{
+    event::FlowId,
+    socket::{Millis, Nanos},
+};
 
-/// How long after CLOSE a flow's last words (a reset sent, the socket's destruction) are waited for, ns. They
+/// How long after CLOSE the records are waited for that belong to it (a reset sent, the socket's destruction). They
 /// follow within microseconds, in no one order; records are in order.
-pub const LAST_WORDS_NS: u64 = 100_000_000;
+pub(super) const SETTLE: Nanos = Millis(100).to_nanos();
 
-/// Flows that are gone without a word are looked for at multiples of this, ns.
-const SWEEP_PERIOD_NS: u64 = 2_000_000_000;
+/// Flows that are gone without a record are looked for at multiples of this.
+const SWEEP_PERIOD: Nanos = Nanos::from_secs(2);
+
+const NEVER: Nanos = Nanos(u64::MAX);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// A closed flow's last words have been waited for; its CLOSE was [`LAST_WORDS_NS`] before this, mono ns.
-    LastWords(u64, FlowId),
-    /// A connection request has lived through all its timeouts, mono ns.
-    RequestOver(u64, FlowId),
-    /// A look for flows that are gone without a word, mono ns.
-    Sweep(u64),
+    /// What belongs to a flow's end has been waited for; its CLOSE was [`SETTLE`] before this.
+    Settled(Nanos, FlowId),
+    /// A connection request has lived through all its timeouts.
+    RequestOver(Nanos, FlowId),
+    /// A look for flows that are gone without a record.
+    Sweep(Nanos),
 }
 
 /// What will be due, and when.
 #[derive(Debug)]
 pub struct Schedule {
     /// Closed flows in order of their CLOSE: `(give up waiting at, id)`.
-    closing: VecDeque<(u64, FlowId)>,
+    closing: VecDeque<(Nanos, FlowId)>,
     /// Connection requests: `(over at, id)`.
-    requests: BTreeSet<(u64, FlowId)>,
-    next_sweep_ns: u64,
+    requests: BTreeSet<(Nanos, FlowId)>,
+    next_sweep: Nanos,
 }
 
 impl Default for Schedule {
     fn default() -> Schedule {
-        Schedule { closing: VecDeque::new(), requests: BTreeSet::new(), next_sweep_ns: u64::MAX }
+        Schedule { closing: VecDeque::new(), requests: BTreeSet::new(), next_sweep: NEVER }
     }
 }
 
 impl Schedule {
     /// A flow was closed.
-    pub fn await_last_words(&mut self, closed_ns: u64, id: FlowId) {
-        self.closing.push_back((closed_ns.saturating_add(LAST_WORDS_NS), id));
+    pub fn settle(&mut self, closed: Nanos, id: FlowId) {
+        self.closing.push_back((closed + SETTLE, id));
     }
 
-    /// A request lives, at most until then; before, it was until `before_ns`.
-    pub fn request_lives(&mut self, id: FlowId, over_ns: u64, before_ns: Option<u64>) {
-        self.request_ended(id, before_ns);
-        self.requests.insert((over_ns, id));
+    /// A request lives, at most until then; before, it was until `before`.
+    pub fn request_lives(&mut self, id: FlowId, over: Nanos, before: Option<Nanos>) {
+        self.request_ended(id, before);
+        self.requests.insert((over, id));
     }
 
     /// A request is none any more.
-    pub fn request_ended(&mut self, id: FlowId, over_ns: Option<u64>) {
-        if let Some(over_ns) = over_ns {
-            self.requests.remove(&(over_ns, id));
+    pub fn request_ended(&mut self, id: FlowId, over: Option<Nanos>) {
+        if let Some(over) = over {
+            self.requests.remove(&(over, id));
         }
     }
 
@@ -64,87 +69,88 @@ impl Schedule {
     }
 
     /// Something may be gone after this time: look for it.
-    pub fn sweep_after(&mut self, mono_ns: u64) {
-        self.next_sweep_ns = self.next_sweep_ns.min(sweep_time_after(mono_ns));
+    pub fn sweep_after(&mut self, time: Nanos) {
+        self.next_sweep = self.next_sweep.min(sweep_time_after(time));
     }
 
     /// Takes the first thing that is due by then.
-    pub fn take_due(&mut self, now_ns: u64) -> Option<Due> {
-        let closing_ns = self.closing.front().map_or(u64::MAX, |&(until_ns, _)| until_ns);
-        // As long after its time as a closed flow, so that both are told in the order of their times.
-        let request_ns =
-            self.requests.first().map_or(u64::MAX, |&(over_ns, _)| over_ns.saturating_add(LAST_WORDS_NS));
-        let first_ns = closing_ns.min(request_ns).min(self.next_sweep_ns);
-        if first_ns > now_ns || first_ns == u64::MAX {
+    pub fn take_due(&mut self, now: Nanos) -> Option<Due> {
+        let closing = self.closing.front().map_or(NEVER, |&(until, _)| until);
+        // As long after its time as a closed flow, so that both are announced in the order of their times.
+        let request = self.requests.first().map_or(NEVER, |&(over, _)| over + SETTLE);
+        let first = closing.min(request).min(self.next_sweep);
+        if first > now || first == NEVER {
             return None;
         }
-        if first_ns == closing_ns {
-            return self.closing.pop_front().map(|(until_ns, id)| Due::LastWords(until_ns, id));
+        if first == closing {
+            return self.closing.pop_front().map(|(until, id)| Due::Settled(until, id));
         }
-        if first_ns == request_ns {
-            return self.requests.pop_first().map(|(over_ns, id)| Due::RequestOver(over_ns, id));
+        if first == request {
+            return self.requests.pop_first().map(|(over, id)| Due::RequestOver(over, id));
         }
-        self.next_sweep_ns = u64::MAX;
-        Some(Due::Sweep(first_ns))
+        self.next_sweep = NEVER;
+        Some(Due::Sweep(first))
     }
 }
 
-fn sweep_time_after(mono_ns: u64) -> u64 {
-    (mono_ns / SWEEP_PERIOD_NS + 1).saturating_mul(SWEEP_PERIOD_NS)
+fn sweep_time_after(time: Nanos) -> Nanos {
+    SWEEP_PERIOD * (time.0 / SWEEP_PERIOD.0 + 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000_000;
+    const fn seconds(seconds: u64) -> Nanos {
+        Nanos::from_secs(seconds)
+    }
 
-    fn all_due(schedule: &mut Schedule, now_ns: u64) -> Vec<Due> {
-        std::iter::from_fn(|| schedule.take_due(now_ns)).collect()
+    fn all_due(schedule: &mut Schedule, now: Nanos) -> Vec<Due> {
+        std::iter::from_fn(|| schedule.take_due(now)).collect()
     }
 
     fn filled() -> Schedule {
         let mut schedule = Schedule::default();
-        schedule.await_last_words(SECOND, FlowId(1));
-        schedule.await_last_words(5 * SECOND, FlowId(2));
-        schedule.request_lives(FlowId(3), 9 * SECOND, None);
-        schedule.request_lives(FlowId(3), 3 * SECOND, Some(9 * SECOND));
-        schedule.sweep_after(SECOND);
+        schedule.settle(seconds(1), FlowId(1));
+        schedule.settle(seconds(5), FlowId(2));
+        schedule.request_lives(FlowId(3), seconds(9), None);
+        schedule.request_lives(FlowId(3), seconds(3), Some(seconds(9)));
+        schedule.sweep_after(seconds(1));
         schedule
     }
 
     #[test]
     fn all_in_the_order_of_their_times_however_often_one_asks() {
         let expected = [
-            Due::LastWords(SECOND + LAST_WORDS_NS, FlowId(1)),
-            Due::Sweep(2 * SECOND),
-            Due::RequestOver(3 * SECOND, FlowId(3)),
-            Due::LastWords(5 * SECOND + LAST_WORDS_NS, FlowId(2)),
+            Due::Settled(seconds(1) + SETTLE, FlowId(1)),
+            Due::Sweep(seconds(2)),
+            Due::RequestOver(seconds(3), FlowId(3)),
+            Due::Settled(seconds(5) + SETTLE, FlowId(2)),
         ];
-        assert_eq!(all_due(&mut filled(), 100 * SECOND), expected);
-        for step in [SECOND / 1000, SECOND / 7, SECOND, 4 * SECOND] {
+        assert_eq!(all_due(&mut filled(), seconds(100)), expected);
+        for step in [seconds(1) / 1000, seconds(1) / 7, seconds(1), seconds(4)] {
             let mut schedule = filled();
-            let times = (0..10 * SECOND).step_by(step as usize);
-            let due: Vec<Due> = times.flat_map(|now_ns| all_due(&mut schedule, now_ns)).collect();
-            assert_eq!(due, expected, "looked every {step} ns");
+            let times = (0..seconds(10).0).step_by(step.0 as usize).map(Nanos);
+            let due: Vec<Due> = times.flat_map(|now| all_due(&mut schedule, now)).collect();
+            assert_eq!(due, expected, "looked every {step:?}");
         }
     }
 
     #[test]
     fn what_is_over_is_not_due() {
         let mut schedule = filled();
-        schedule.request_ended(FlowId(3), Some(3 * SECOND));
+        schedule.request_ended(FlowId(3), Some(seconds(3)));
         assert_eq!(schedule.requests().count(), 0);
-        let due = all_due(&mut schedule, u64::MAX);
+        let due = all_due(&mut schedule, NEVER);
         assert_eq!(due.len(), 3, "{due:?}");
     }
 
     #[test]
     fn the_end_of_time_is_no_overflow() {
         let mut schedule = Schedule::default();
-        schedule.await_last_words(u64::MAX, FlowId(1));
-        schedule.request_lives(FlowId(2), u64::MAX, None);
-        schedule.sweep_after(u64::MAX);
-        assert_eq!(schedule.take_due(u64::MAX), None);
+        schedule.settle(NEVER, FlowId(1));
+        schedule.request_lives(FlowId(2), NEVER, None);
+        schedule.sweep_after(NEVER);
+        assert_eq!(schedule.take_due(NEVER), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Whole lives of flows, told record by record.
+//! Whole lives of flows, record by record.
 
 mod seeded;
 
@@ -12,7 +12,7 @@ use super::{
 use crate::event::{Cause, RecoveredBy, Who};
 
 #[test]
-fn blackholed_to_death() {
+fn blackholed_until_the_kernel_gives_up() {
     let mut story = Story::new(ESTABLISHED);
     story.rto();
     for ms in [408, 816, 1632] {
@@ -24,10 +24,10 @@ fn blackholed_to_death() {
     story.state(CLOSE);
     story.end();
 
-    let ladder: Vec<_> =
+    let timeouts: Vec<_> =
         story.retransmits().iter().map(|r| (r.rto_ms, r.next_rto_ms, r.retransmits)).collect();
     assert_eq!(
-        ladder,
+        timeouts,
         [
             (Some(204), Some(408), 1),
             (Some(408), Some(816), 2),
@@ -74,7 +74,7 @@ fn an_abort_is_no_recovery() {
 }
 
 #[test]
-fn without_a_cookie_last_words_are_no_other_flows() {
+fn without_a_cookie_what_follows_the_close_is_no_other_flow() {
     let mut story = Story::new(ESTABLISHED);
     story.record.cookie = 0;
     story.record.born_ns = 5;
@@ -117,7 +117,7 @@ fn an_undone_episode_was_spurious() {
 #[test]
 fn a_loss_that_is_no_congestion_cannot_be_judged() {
     let mut story = Story::new(ESTABLISHED);
-    story.record.sock.ca_state = ca_state::LOSS;
+    story.record.sock.ca_state = CaState::Loss as u8;
     story.retransmit();
     assert_eq!(story.retransmits()[0].ty, crate::event::RetransmitType::Pmtu);
     story.acknowledge();
@@ -132,7 +132,7 @@ fn an_answered_probe_is_a_recovery() {
     story.retransmit();
     story.acknowledge();
     story.wait_ms(40);
-    story.cong(ca_state::CWR);
+    story.cong(CaState::Cwr as u8);
     let recovered = story.recovered()[0];
     assert_eq!((recovered.by, recovered.spurious), (RecoveredBy::TlpAck, Some(false)));
 }
@@ -187,7 +187,7 @@ fn the_child_inherits_its_requests_past() {
 }
 
 #[test]
-fn an_impatient_application_is_named() {
+fn an_application_that_gave_up_connecting_is_named() {
     let mut story = Story::new(SYN_SENT);
     story.record.born_ns = story.record.mono_ns;
     story.record.sock.retrans_stamp = 1000;
@@ -204,7 +204,7 @@ fn an_impatient_application_is_named() {
 }
 
 #[test]
-fn last_words_decide_between_two_resets() {
+fn what_follows_the_close_decides_between_two_resets() {
     let mut story = Story::new(FIN_WAIT2);
     story.record.sock.total_retrans = 1;
     story.say(Kind::ReceiveReset);
@@ -217,7 +217,7 @@ fn last_words_decide_between_two_resets() {
 }
 
 #[test]
-fn an_untroubled_close_is_told_only_if_asked() {
+fn an_untroubled_close_is_announced_only_if_asked() {
     for all_closes in [false, true] {
         let mut story = Story::new(LAST_ACK);
         story.correlator = Correlator::new(Config { all_closes, ..config() });

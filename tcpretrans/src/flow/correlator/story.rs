@@ -83,7 +83,7 @@ impl Story {
 
     pub fn rto(&mut self) {
         self.record.sock.icsk_pending = 0;
-        self.record.sock.ca_state = ca_state::LOSS;
+        self.record.sock.ca_state = CaState::Loss as u8;
         self.record.sock.undo_marker = 1000;
         self.record.sock.icsk_retransmits += 1;
         self.retransmit();

@@ -11,26 +11,27 @@ use crate::{
         identity::{self, Ends},
         unseen::{Counted, Gap, Watch},
     },
+    socket::{Nanos, RecordExt},
 };
 
 impl Correlator {
-    /// From now on, tells of retransmissions that made no record. For a live trace: a recording has been told of them
+    /// From now on, reports retransmissions that made no record. For a live trace: a recording has them
     /// already. `maybe_failed`: this kernel makes no record of attempts that fail locally.
     pub fn watch_for_unseen(&mut self, now_ns: u64, maybe_failed: bool) {
-        self.watch = Some(Watch::from(now_ns, maybe_failed));
+        self.watch = Some(Watch::from(Nanos(now_ns), maybe_failed));
     }
 
-    /// Records of retransmissions were lost up to now, and that is told: they explain what is missing until then.
+    /// Records of retransmissions were lost up to now, and that is reported: they explain what is missing until then.
     pub fn retransmissions_were_lost(&mut self, now_ns: u64) {
         if let Some(watch) = &mut self.watch {
-            watch.explained(now_ns);
+            watch.explained(Nanos(now_ns));
         }
     }
 
-    /// No retransmission's record was lost up to now but for those that made none: these are told.
+    /// No retransmission's record was lost up to now but for those that made none: these are reported.
     pub fn nothing_was_lost(&mut self, events: &mut Vec<Event>) {
         if let Some(watch) = &mut self.watch {
-            watch.tell(events);
+            watch.report(events);
         }
     }
 
@@ -50,24 +51,24 @@ impl Correlator {
                 let before = std::mem::replace(&mut state.counted, Counted::after(record));
                 let gap = before.gap_before(kind, record)?;
                 flow = Some(state.flow.clone());
-                (gap, before.at_ns)
+                (gap, before.at)
             }
             None => {
                 let request = identity::request_id(Ends::of(record));
                 let request = self.flows.get_mut(request).map(|state| state.counted);
                 let before = watch.before_first(record, request)?;
-                (before.gap_before(kind, record)?, before.at_ns)
+                (before.gap_before(kind, record)?, before.at)
             }
         };
-        let (gap, since_ns) = before;
-        (!self.watch.as_ref()?.explains(since_ns)).then_some((gap, flow))
+        let (gap, since) = before;
+        (!self.watch.as_ref()?.explains(since)).then_some((gap, flow))
     }
 
     /// Keeps a gap that `record` has shown. Without a flow it was the flow's first record.
     pub(super) fn hold(&mut self, gap: Gap, record: &Record, id: FlowId, flow: Option<Arc<Flow>>) {
         let flow = flow.or_else(|| self.flows.get_mut(id).map(|state| state.flow.clone()));
         if let (Some(watch), Some(flow)) = (&mut self.watch, flow) {
-            watch.hold(gap, record.mono_ns, flow);
+            watch.hold(gap, record.time(), flow);
         }
     }
 }
@@ -77,11 +78,11 @@ mod tests {
     use proptest::prelude::*;
     use tcpretrans_ebpf::tcp_state::*;
 
-    use super::{
-        super::{ca_state, story::Story},
-        *,
+    use super::{super::story::Story, *};
+    use crate::{
+        event::{Lost, LostWhere, What},
+        socket::CaState,
     };
-    use crate::event::{LostWhere, What, run::Lost};
 
     const SECOND_NS: u64 = 1_000_000_000;
 
@@ -98,13 +99,13 @@ mod tests {
     fn hidden(story: &mut Story, what: impl FnOnce(&mut Story)) {
         let other = Correlator::new(super::super::story::config());
         let real = std::mem::replace(&mut story.correlator, other);
-        let told = story.events.len();
+        let events = story.events.len();
         what(story);
-        story.events.truncate(told);
+        story.events.truncate(events);
         story.correlator = real;
     }
 
-    fn told(story: &mut Story) -> Vec<Lost> {
+    fn lost_events(story: &mut Story) -> Vec<Lost> {
         story.correlator.nothing_was_lost(&mut story.events);
         let lost = story.events.iter().filter_map(|event| match &event.what {
             What::Lost(lost) => {
@@ -118,16 +119,16 @@ mod tests {
 
     fn numbers(story: &mut Story) -> Vec<(u64, u64)> {
         let of = |lost: Lost| (lost.records, lost.unseen.map_or(0, |unseen| unseen.segs));
-        told(story).into_iter().map(of).collect()
+        lost_events(story).into_iter().map(of).collect()
     }
 
     #[test]
-    fn a_timeout_between_two_others_is_missed_and_told() {
+    fn a_timeout_between_two_others_is_missed_and_reported() {
         let mut story = watched(ESTABLISHED);
         story.rto();
         hidden(&mut story, Story::rto);
         story.rto();
-        let lost = told(&mut story);
+        let lost = lost_events(&mut story);
         assert_eq!((lost.len(), lost[0].place), (1, LostWhere::Unseen));
         assert_eq!(numbers(&mut story), [(1, 1)], "once");
     }
@@ -162,7 +163,7 @@ mod tests {
         story.record.sock.icsk_retransmits = 3;
         story.say(Kind::Seed);
         hidden(&mut story, Story::rto);
-        // It may find a flow that the programs have told of meanwhile, in any order with them.
+        // It may find a flow that the programs have seen meanwhile, in any order with them.
         story.say(Kind::Seed);
         story.rto();
         assert_eq!(numbers(&mut story), [(1, 1)]);
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_that_failed_are_told_apart_from_missing_ones() {
+    fn attempts_that_failed_are_distinguished_from_missing_ones() {
         for (errno, counted) in
             [(libc::EPERM, 1), (libc::EBUSY, 0), (libc::EHOSTUNREACH, 0), (libc::ENOMEM, 1)]
         {
@@ -225,7 +226,7 @@ mod tests {
         story.rto();
         hidden(&mut story, Story::rto);
         story.rto();
-        assert_eq!(told(&mut story)[0].unseen.map(|unseen| unseen.maybe_failed), Some(true));
+        assert_eq!(lost_events(&mut story)[0].unseen.map(|unseen| unseen.maybe_failed), Some(true));
     }
 
     /// A request that repeated its SYN-ACK `seen` times, and the connection that came of it.
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_synacks_of_a_request_are_told() {
+    fn missing_synacks_of_a_request_are_reported() {
         let mut story = watched(LISTEN);
         for number in [0, 1, 3] {
             story.record.num_retrans = number;
@@ -327,14 +328,14 @@ mod tests {
             Step::Fast(segs) => {
                 let sock = &mut story.record.sock;
                 (sock.ca_state, sock.icsk_pending, sock.total_retrans) =
-                    (ca_state::RECOVERY, 1, before + u32::from(segs));
+                    (CaState::Recovery as u8, 1, before + u32::from(segs));
                 story.record.segs = segs;
                 story.say(Kind::Retransmit);
             }
             Step::Busy | Step::Refused => {
                 let sock = &mut story.record.sock;
                 sock.total_retrans += u32::from(matches!(step, Step::Refused));
-                (sock.icsk_pending, sock.ca_state) = (0, ca_state::LOSS);
+                (sock.icsk_pending, sock.ca_state) = (0, CaState::Loss as u8);
                 sock.icsk_retransmits += 1;
                 story.record.segs = 1;
                 story.record.err = if matches!(step, Step::Busy) { -libc::EBUSY } else { -libc::EPERM };
@@ -344,7 +345,7 @@ mod tests {
             Step::Acked => story.record.sock.icsk_retransmits = 0,
             Step::Recovered => {
                 story.record.sock.icsk_retransmits = 0;
-                story.record.sock.ca_state = ca_state::LOSS;
+                story.record.sock.ca_state = CaState::Loss as u8;
                 story.cong(0);
             }
             Step::CheckedForLosses => story.correlator.nothing_was_lost(&mut story.events),
@@ -357,7 +358,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_are_told_exactly_and_attempts_never_too_many(
+        fn segments_are_reported_exactly_and_attempts_never_too_many(
             steps in proptest::collection::vec((step(), any::<bool>()), 1..60)
         ) {
             let mut story = watched(ESTABLISHED);
@@ -373,9 +374,9 @@ mod tests {
                 }
             }
             story.state(FIN_WAIT1);
-            let told = numbers(&mut story);
-            prop_assert_eq!(told.iter().map(|(_, segs)| segs).sum::<u64>(), segs);
-            let records = told.iter().map(|(records, _)| records).sum::<u64>();
+            let reported = numbers(&mut story);
+            prop_assert_eq!(reported.iter().map(|(_, segs)| segs).sum::<u64>(), segs);
+            let records = reported.iter().map(|(records, _)| records).sum::<u64>();
             prop_assert!(records <= attempts, "{records} of {attempts}");
             prop_assert!(segs == 0 || records > 0);
         }

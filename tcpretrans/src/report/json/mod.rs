@@ -22,9 +22,8 @@ use super::{
     },
 };
 use crate::{
-    event::{Cause, Who, run::TypeTotal},
+    event::{Cause, TypeTotal, Who},
     form::Timestamp,
-    words::errno,
 };
 
 /// How many are named unless the user says otherwise.
@@ -86,11 +85,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
         bytes: by_type(|total| total.bytes),
         failed: by_type(|total| total.failed),
         failed_segs: by_type(|total| total.failed_segs),
-        errors: totals
-            .errors
-            .iter()
-            .map(|(&error, &count)| (errno::send_error_name(error).into_owned(), count))
-            .collect(),
+        errors: totals.errors.iter().map(|(&error, &count)| (error.name().into_owned(), count)).collect(),
         timeouts: Timeouts {
             retransmitted: totals.timeouts.retransmitted,
             synack: totals.timeouts.synack,

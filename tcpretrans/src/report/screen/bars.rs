@@ -1,6 +1,6 @@
 //! Small bars for the terminal.
 
-use crate::{report::tally::spread::Spread, sink::table::cells::duration};
+use crate::{report::tally::spread::Spread, words::time::millis};
 
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -45,7 +45,7 @@ pub(super) struct Bin {
 /// Rows of a histogram; more are merged.
 const MOST_BINS: usize = 6;
 
-/// The edges that RTOs climb: 200 ms (`TCP_RTO_MIN`), doubled and halved.
+/// The edges of retransmission timeouts: 200 ms (`TCP_RTO_MIN`), doubled and halved.
 const EDGES_MS: [u64; 20] = [
     1, 3, 6, 12, 25, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 51_200, 102_400, 204_800,
     409_600, 819_200,
@@ -58,15 +58,10 @@ pub(super) fn times(spread: &Spread) -> Vec<Bin> {
         edges.windows(2).map(|edge| (edge[0], edge[1], spread.between(edge[0], edge[1]))).collect();
     trim(&mut bins);
     let label = |&(from, to, _): &(u64, u64, u64)| match to {
-        u64::MAX => format!(">={}", edge(from)),
-        _ => format!("<{}", edge(to)),
+        u64::MAX => format!(">={}", millis(from)),
+        _ => format!("<{}", millis(to)),
     };
     merged(bins).iter().map(|bin| Bin { label: label(bin), count: bin.2 }).collect()
-}
-
-/// `400ms`, `1.6s`, `13s`, `1m42s`
-fn edge(ms: u64) -> String {
-    if (10_000..60_000).contains(&ms) { format!("{}s", (ms + 500) / 1000) } else { duration(ms) }
 }
 
 /// Small numbers, one by one while there is room.
@@ -133,11 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn each_rung_of_the_ladder_has_its_row() {
+    fn each_timeout_of_a_backoff_has_its_row() {
         let bins = times(&spread(&[204, 204, 408, 816, 1632, 3264]));
-        assert_eq!(shown(&bins), [("<400ms", 2), ("<800ms", 1), ("<1.6s", 1), ("<3.2s", 1), ("<6.4s", 1)]);
-        assert_eq!(shown(&times(&spread(&[0, 900_000]))).first(), Some(&("<1ms", 1)));
-        assert_eq!(shown(&times(&spread(&[900_000]))), [(">=13m39s", 1)]);
+        assert_eq!(
+            shown(&bins),
+            [("<400 ms", 2), ("<800 ms", 1), ("<1.6 s", 1), ("<3.2 s", 1), ("<6.4 s", 1)]
+        );
+        assert_eq!(shown(&times(&spread(&[0, 900_000]))).first(), Some(&("<1 ms", 1)));
+        assert_eq!(shown(&times(&spread(&[900_000]))), [(">=13 min 39 s", 1)]);
         assert_eq!(shown(&times(&Spread::default())), []);
     }
 

@@ -1,92 +1,87 @@
 //! Blocks of the overview that stand side by side, and the sentences between.
 
 use anstyle::Style;
+use unicode_width::UnicodeWidthStr;
 
-use super::{
-    BAD, HEADING,
-    bars::{self, Bin},
-    figures::{counted, grouped, of_us, short},
-    pen::{Cell, Pen, Row, side_by_side},
-};
+use super::bars::{self, Bin};
 use crate::{
-    event::{Cause, run::TypeTotal},
-    report::tally::{
-        Ending, Report,
-        counts::{Verdict, verdict},
+    event::{Cause, TypeTotal},
+    page::{ALARM, Block, Column, HEADING, Keep, NOTICE, PLAIN, Pen, Table, Text, side_by_side},
+    report::tally::{Ending, Report},
+    words::{
+        figures::{count, short, thousands},
+        time::{micros, millis},
     },
-    sink::table::cells::duration,
-    words::escape::cut,
 };
 
 /// Rows of types and endings; the rest is summed up.
 const MOST_ROWS: usize = 7;
-const GAP: usize = 2;
 
 /// By type, and by cause.
 pub(super) fn types_and_endings(pen: &mut Pen, report: &Report) {
     pen.gap();
-    let columns = (pen.columns() - GAP) / 2;
-    let blocks = [types(report, columns), endings(report, columns)];
-    side_by_side(pen, &blocks, columns, GAP);
+    side_by_side(pen, &[&types(report), &endings(report)]);
 }
 
-fn types(report: &Report, columns: usize) -> Vec<Row> {
+/// How many rows there are for so many things, if the rest needs one of its own.
+fn rows_for(things: usize) -> usize {
+    if things > MOST_ROWS { MOST_ROWS - 1 } else { MOST_ROWS }
+}
+
+fn types(report: &Report) -> Table {
     let mut totals: Vec<(&str, TypeTotal)> =
         report.totals.retransmits.iter().map(|(ty, total)| (ty.name(), *total)).collect();
     totals.sort_by_key(|(_, total)| std::cmp::Reverse(total.sent + total.failed));
     let failed = totals.iter().any(|(_, total)| total.failed > 0);
-    let line = |name: &str, sent: &str, failed_text: &str, segs: &str, bytes: &str| {
-        let failed_text = if failed { format!("{failed_text:>7}") } else { String::new() };
-        let line = format!("{name:<11}{sent:>6}{failed_text}{segs:>7}{bytes:>7}");
-        cut(&line, columns).into_owned()
+    let figures = if failed { 4 } else { 3 };
+    let columns = std::iter::once(Column::LEFT.at_least(11)).chain([Column::RIGHT.at_least(5)]);
+    let mut table =
+        Table::new(columns.chain(std::iter::repeat_n(Column::RIGHT.at_least(6), figures - 1))).gap(1);
+    let mut line = |style: Style, [name, sent, failures, segs, bytes]: [&str; 5]| {
+        let failures = failed.then_some(failures);
+        let cells = [name, sent].into_iter().chain(failures).chain([segs, bytes]);
+        table.row(cells.map(|cell| Text::styled(style, cell)));
     };
-    let mut rows = vec![vec![Cell::styled(HEADING, line("TYPE", "SENT", "FAILED", "SEGS", "BYTES"))]];
-    let room = if totals.len() > MOST_ROWS { MOST_ROWS - 1 } else { MOST_ROWS };
+    line(HEADING, ["TYPE", "SENT", "FAILED", "SEGS", "BYTES"]);
     let mut row = |name: &str, total: &TypeTotal| {
-        let text =
-            line(name, &short(total.sent), &short(total.failed), &short(total.segs), &short(total.bytes));
-        rows.push(vec![Cell::plain(text)]);
+        let [sent, failed, segs, bytes] = [total.sent, total.failed, total.segs, total.bytes].map(short);
+        line(PLAIN, [name, &sent, &failed, &segs, &bytes]);
     };
+    let room = rows_for(totals.len());
     totals.iter().take(room).for_each(|(name, total)| row(name, total));
     let rest = totals.get(room..).unwrap_or_default();
     if !rest.is_empty() {
         let mut sum = TypeTotal::default();
-        for (_, total) in rest {
-            sum.sent += total.sent;
-            sum.failed += total.failed;
-            sum.segs += total.segs;
-            sum.bytes += total.bytes;
-        }
+        rest.iter().for_each(|(_, total)| sum += total);
         row(&format!("{} others", rest.len()), &sum);
     }
     if totals.is_empty() {
-        rows.push(vec![Cell::plain("none")]);
+        line(PLAIN, ["none", "", "", "", ""]);
     }
-    rows
+    table
 }
 
-fn endings(report: &Report, columns: usize) -> Vec<Row> {
-    let line = |cause: &str, who: &str, count: &str| {
-        cut(&format!("{cause:<20}{who:<9}{count:>8}"), columns).into_owned()
-    };
-    let mut rows = vec![vec![Cell::styled(HEADING, line("ENDED AS", "BY", "FLOWS"))]];
-    let room = if report.endings.len() > MOST_ROWS { MOST_ROWS - 1 } else { MOST_ROWS };
+fn endings(report: &Report) -> Table {
+    let mut table =
+        Table::new([Column::LEFT.at_least(19), Column::LEFT.at_least(8), Column::RIGHT.at_least(8)]).gap(1);
+    let mut line = |style: Style, cells: [&str; 3]| table.row(cells.map(|cell| Text::styled(style, cell)));
+    let look = |is_death: bool| if is_death { ALARM } else { PLAIN };
+    line(HEADING, ["ENDED AS", "BY", "FLOWS"]);
+    let is_death = |ending: &Ending| ending.cause.is_death();
+    let room = rows_for(report.endings.len());
     for ending in report.endings.iter().take(room) {
-        let text = line(ending.cause.name(), who(ending), &short(ending.count));
-        let style = if verdict(ending.cause) == Verdict::Death { BAD } else { Style::new() };
-        rows.push(vec![Cell::styled(style, text)]);
+        line(look(is_death(ending)), [ending.cause.name(), who(ending), &short(ending.count)]);
     }
     let rest = report.endings.get(room..).unwrap_or_default();
     if !rest.is_empty() {
-        let count: u64 = rest.iter().map(|ending| ending.count).sum();
-        let deaths = rest.iter().any(|ending| verdict(ending.cause) == Verdict::Death);
-        let style = if deaths { BAD } else { Style::new() };
-        rows.push(vec![Cell::styled(style, line(&format!("{} others", rest.len()), "", &short(count)))]);
+        let flows: u64 = rest.iter().map(|ending| ending.count).sum();
+        let others = format!("{} others", rest.len());
+        line(look(rest.iter().any(is_death)), [&others, "", &short(flows)]);
     }
     if report.endings.is_empty() {
-        rows.push(vec![Cell::plain("none")]);
+        line(PLAIN, ["none", "", ""]);
     }
-    rows
+    table
 }
 
 fn who(ending: &Ending) -> &'static str {
@@ -97,7 +92,7 @@ fn who(ending: &Ending) -> &'static str {
     }
 }
 
-/// What was foretold and what came; who did not wait for TCP.
+/// What was predicted and what came; who did not wait for TCP.
 pub(super) fn forecasts_and_hang_ups(pen: &mut Pen, report: &Report) {
     let sentences: Vec<(&str, String)> =
         [forecasts(report), hang_ups(report)].into_iter().flatten().collect();
@@ -106,7 +101,7 @@ pub(super) fn forecasts_and_hang_ups(pen: &mut Pen, report: &Report) {
     }
     pen.gap();
     for (label, text) in sentences {
-        pen.sentence(Style::new(), &format!("{label:<10}"), 10, &text);
+        pen.paragraph(format!("{label:<14}"), 14, PLAIN, text);
     }
 }
 
@@ -116,30 +111,27 @@ fn forecasts(report: &Report) -> Option<(&'static str, String)> {
     if deaths == 0 {
         return None;
     }
-    let mut text = format!(
-        "{} of {} foretold",
-        grouped(forecasts.foretold),
-        counted(deaths, "kernel give-up", "kernel give-ups")
-    );
+    let mut text =
+        format!("{} of {} predicted", thousands(forecasts.foretold), count(deaths, "kernel timeout"));
     let (first, last) = (&forecasts.first, &forecasts.last);
     if let (Some(off), Some(least), Some(most)) =
         (first.off_us.max(), forecasts.lead_ms.min(), forecasts.lead_ms.max())
     {
         let lead =
-            if least == most { duration(most) } else { format!("{} to {}", duration(least), duration(most)) };
-        text += &format!(" {lead} ahead, off by {} at most", of_us(off));
+            if least == most { millis(most) } else { format!("{} to {}", millis(least), millis(most)) };
+        text += &format!(", {lead} before; wrong by {} at most", micros(off));
         let outside = first.off_us.count() - forecasts.within_window;
         if outside > 0 {
-            text += &format!(", {} outside the window", grouped(outside));
+            text += &format!(", {} outside the predicted range", thousands(outside));
         }
     }
     // Both are as exact as the timer's tick, as a rule.
     if let Some(off) =
         last.off_us.max().filter(|off| first.off_us.max().is_none_or(|first| differ(first, *off)))
     {
-        text += &format!("; the last ones by {}", of_us(off));
+        text += &format!("; the last prediction of each by {} at most", micros(off));
     }
-    Some(("Forecasts", text))
+    Some(("Predictions", text))
 }
 
 /// Is it worth telling both?
@@ -154,62 +146,83 @@ fn hang_ups(report: &Report) -> Option<(&'static str, String)> {
     }
     let mut parts = Vec::new();
     if hang_ups.local > 0 {
-        let mut part = format!("{} while TCP was trying", grouped(hang_ups.local));
+        let mut part = format!("{} by applications while TCP was retransmitting", thousands(hang_ups.local));
         let details: Vec<String> = [
-            (hang_ups.connecting, "connecting"),
-            (hang_ups.before_first_retransmission, "before any retransmission"),
-            (hang_ups.killed, "killed"),
+            (hang_ups.connecting, "during connect()"),
+            (hang_ups.before_first_retransmission, "before the first retransmission"),
+            (hang_ups.killed, "process killed"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", grouped(count)))
+        .map(|(count, what)| format!("{} {what}", thousands(count)))
         .collect();
         if !details.is_empty() {
             part += &format!(" ({})", details.join(", "));
         }
         if let (Some(half), Some(max)) = (hang_ups.patience_ms.quantile(0.5), hang_ups.patience_ms.max()) {
             part += &match hang_ups.patience_ms.count() {
-                1 => format!(", after {}", duration(max)),
-                _ if duration(half) == duration(max) => format!(", all within {}", duration(max)),
-                _ => format!(", half within {}, all within {}", duration(half), duration(max)),
+                1 => format!(", after {}", millis(max)),
+                _ if millis(half) == millis(max) => format!(", all within {}", millis(max)),
+                _ => format!(", half within {}, all within {}", millis(half), millis(max)),
             };
         }
         parts.push(part);
     }
     if hang_ups.peer > 0 {
-        parts.push(format!("{} by the peer", grouped(hang_ups.peer)));
+        parts.push(format!("{} by the peer", thousands(hang_ups.peer)));
     }
-    Some(("Hang-ups", parts.join("; ")))
+    Some(("Closed early", parts.join("; ")))
 }
 
 /// Recovery time, RTOs, deepest backoff.
 pub(super) fn histograms(pen: &mut Pen, report: &Report) {
-    let columns = (pen.columns() - 2 * GAP) / 3;
-    let all = [
+    let histograms = [
         ("RECOVERED WITHIN", bars::times(&report.recovery_ms)),
         ("RTOS THAT EXPIRED", bars::times(&report.rto_ms)),
-        ("DEEPEST BACKOFF", bars::numbers(&report.deepest)),
+        ("RTOS IN A ROW", bars::numbers(&report.deepest)),
     ];
-    let blocks: Vec<Vec<Row>> = all
+    let histograms = histograms.map(|(title, bins)| Histogram { title, bins });
+    let blocks: Vec<&dyn Block> = histograms
         .iter()
-        .filter(|(_, bins)| !bins.is_empty())
-        .map(|(title, bins)| histogram(title, bins, columns))
+        .filter(|histogram| !histogram.bins.is_empty())
+        .map(|histogram| histogram as &dyn Block)
         .collect();
     if !blocks.is_empty() {
         pen.gap();
-        side_by_side(pen, &blocks, columns, GAP);
+        side_by_side(pen, &blocks);
     }
 }
 
-fn histogram(title: &str, bins: &[Bin], columns: usize) -> Vec<Row> {
-    let most = bins.iter().map(|bin| bin.count).max().unwrap_or(0);
-    let label = bins.iter().map(|bin| bin.label.len()).max().unwrap_or(0);
-    let count = bins.iter().map(|bin| short(bin.count).len()).max().unwrap_or(0);
-    let room = columns.saturating_sub(label + count + 2);
-    let title = vec![Cell::styled(HEADING, cut(title, columns))];
-    let rows = bins.iter().map(|bin| {
-        let figures = format!("{:>label$} {:>count$} ", bin.label, short(bin.count));
-        vec![Cell::plain(figures), Cell::styled(super::NOTICE, bars::bar(bin.count, most, room))]
-    });
-    [title].into_iter().chain(rows).collect()
+struct Histogram {
+    title: &'static str,
+    bins: Vec<Bin>,
+}
+
+impl Histogram {
+    /// The shortest bar for the most that can be told from half of it at a glance.
+    const LEAST_BAR: usize = 6;
+
+    fn figures(&self) -> [usize; 2] {
+        let widest = |width: fn(&Bin) -> usize| self.bins.iter().map(width).max().unwrap_or(0);
+        [widest(|bin| bin.label.width()), widest(|bin| short(bin.count).width())]
+    }
+}
+
+impl Block for Histogram {
+    fn needed(&self) -> usize {
+        let [label, count] = self.figures();
+        self.title.width().max(label + count + 2 + Histogram::LEAST_BAR)
+    }
+
+    fn lines(&self, columns: usize) -> Vec<Text> {
+        let [label, count] = self.figures();
+        let most = self.bins.iter().map(|bin| bin.count).max().unwrap_or(0);
+        let room = columns.saturating_sub(label + count + 2);
+        let title = Text::styled(HEADING, self.title).cut(columns, Keep::Beginning);
+        let bins = self.bins.iter().map(|bin| {
+            let figures = format!("{:>label$} {:>count$} ", bin.label, short(bin.count));
+            Text::from(figures).and(NOTICE, bars::bar(bin.count, most, room))
+        });
+        [title].into_iter().chain(bins).collect()
+    }
 }

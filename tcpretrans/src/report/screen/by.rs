@@ -1,54 +1,56 @@
 //! `--by`: a table of groups.
 
 use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
 
-use super::{
-    BAD, FAINT, HEADING,
-    figures::short,
-    groups::{name, title},
-    pen::{Cell, Pen, side_by_side},
-};
+use super::groups::{name, title};
 use crate::{
+    page::{ALARM, Cell, Column, FAINT, HEADING, PLAIN, Pen, Table, Text},
     report::tally::{
         Report,
         groups::{By, Sums},
     },
-    sink::table::cells::duration,
+    words::{figures::short, time::millis},
 };
 
 const TOP: usize = 20;
-/// Of the columns with figures.
-const FIGURES: [(&str, usize); 9] = [
-    ("SENT", 7),
-    ("TIMEOUTS", 9),
-    ("SEGS", 7),
-    ("BYTES", 7),
-    ("FAILED", 7),
-    ("FLOWS", 6),
-    ("DIED", 6),
-    ("NEEDLESS", 9),
-    ("WORST", 7),
-];
 
-fn figures(sums: &Sums) -> [String; 9] {
-    let counts = &sums.counts;
-    let known = counts.recovered.saturating_sub(counts.spurious_unknown);
-    [
-        short(counts.sent),
-        short(counts.timeouts),
-        short(counts.segs),
-        short(counts.bytes),
-        short(counts.failed),
-        short(sums.flows),
-        short(counts.deaths),
-        needless(counts.spurious, known),
-        if counts.worst_ms == 0 { "-".to_owned() } else { duration(counts.worst_ms) },
-    ]
+/// A column of figures.
+struct Figure {
+    title: &'static str,
+    column: Column,
+    of: fn(&Sums) -> String,
 }
 
+const fn figure(title: &'static str, of: fn(&Sums) -> String) -> Figure {
+    Figure { title, column: Column::RIGHT.at_least(6), of }
+}
+
+/// The figures that say least go first where there is little room.
+const FIGURES: [Figure; 9] = [
+    figure("SENT", |sums| short(sums.counts.sent)),
+    figure("TIMEOUTS", |sums| short(sums.counts.timeouts)),
+    Figure { column: OPTIONAL.optional(1), ..figure("SEGS", |sums| short(sums.counts.segs)) },
+    Figure { column: OPTIONAL.optional(2), ..figure("BYTES", |sums| short(sums.counts.bytes)) },
+    Figure { column: OPTIONAL.optional(3), ..figure(FAILED, |sums| short(sums.counts.failed)) },
+    Figure { column: Column::RIGHT.at_least(5), ..figure("FLOWS", |sums| short(sums.flows)) },
+    Figure { column: Column::RIGHT.at_least(5), ..figure(DIED, |sums| short(sums.counts.deaths)) },
+    figure("SPURIOUS", spurious),
+    figure("WORST", |sums| match sums.counts.worst_ms {
+        0 => "-".to_owned(),
+        ms => millis(ms),
+    }),
+];
+const OPTIONAL: Column = Column::RIGHT.at_least(6);
+const FAILED: &str = "FAILED";
+const DIED: &str = "DIED";
+
 /// Of what is not known nothing is claimed.
-fn needless(spurious: u64, known: u64) -> String {
+fn spurious(sums: &Sums) -> String {
+    let counts = &sums.counts;
+    share(counts.spurious, counts.recovered.saturating_sub(counts.spurious_unknown))
+}
+
+fn share(spurious: u64, known: u64) -> String {
     match known {
         0 => "-".to_owned(),
         1..1000 => format!("{spurious}/{known}"),
@@ -59,60 +61,51 @@ fn needless(spurious: u64, known: u64) -> String {
 pub(super) fn write(pen: &mut Pen, report: &Report, by: By, top: Option<usize>) {
     let groups = report.groups(by);
     let top = groups.shown(top.unwrap_or(TOP));
-    // The figures that say least go first where there is little room.
-    let mut shown: Vec<usize> = (0..FIGURES.len()).collect();
-    for column in [4, 3, 2] {
-        let width: usize = shown.iter().map(|&at| FIGURES[at].1).sum();
-        let is_empty = column == 4 && report.counts().failed == 0;
-        if is_empty || pen.columns() < width + 24 {
-            shown.retain(|&at| at != column);
-        }
-    }
-    let width: usize = shown.iter().map(|&at| FIGURES[at].1).sum();
-    let name_width = pen.columns() - width;
-    let mut rows = Vec::new();
-    let mut row = |style: Style, name: &str, figures: &[String; 9]| {
-        let blank = " ".repeat(name_width.saturating_sub(name.width()));
-        let mut cells = vec![Cell::styled(style, name), Cell::plain(blank)];
-        for &at in &shown {
-            let (title, width) = FIGURES[at];
-            let died = title == "DIED" && style == Style::new() && figures[at] != "0";
-            cells.push(Cell::styled(if died { BAD } else { style }, format!("{:>width$}", figures[at])));
-        }
-        rows.push(cells);
+    let shown: Vec<&Figure> =
+        FIGURES.iter().filter(|figure| figure.title != FAILED || report.counts().failed > 0).collect();
+    let name_column = Column::LEFT.shrinks_to(24);
+    let columns = [name_column].into_iter().chain(shown.iter().map(|figure| figure.column));
+    let mut table = Table::new(columns).gap(1).filling();
+    let heads = [title(by)].into_iter().chain(shown.iter().map(|figure| figure.title));
+    table.row(heads.map(|title| Text::styled(HEADING, title)));
+    let mut row = |style: Style, name: Cell, sums: &Sums| {
+        let figures = shown.iter().map(|figure| {
+            let died = figure.title == DIED && style == PLAIN && sums.counts.deaths > 0;
+            Text::styled(if died { ALARM } else { style }, (figure.of)(sums)).into()
+        });
+        table.row([name].into_iter().chain(figures));
     };
-    row(HEADING, title(by), &FIGURES.map(|(title, _)| title.to_owned()));
     for group in groups.groups.iter().take(top) {
-        row(Style::new(), &name(group, name_width.saturating_sub(1)), &figures(&group.sums));
+        row(PLAIN, name(group), &group.sums);
     }
     let (others, sums) = groups.after(top);
     if others > 0 {
-        row(FAINT, &format!("{} others", short(others)), &figures(&sums));
+        row(FAINT, Text::styled(FAINT, format!("{} others", short(others))).into(), &sums);
     }
-    row(HEADING, "all", &figures(&report.all));
+    row(HEADING, Text::styled(HEADING, "all").into(), &report.all);
     pen.gap();
-    let columns = pen.columns();
-    side_by_side(pen, &[rows], columns, 0);
+    pen.table(&table);
     pen.gap();
-    pen.sentence(
-        FAINT,
+    pen.paragraph(
         "",
         0,
-        "TIMEOUTS: of those sent, because a timer expired. DIED: not by FINs. NEEDLESS: episodes of which all was \
-         unnecessary, of those where that is known. WORST: the longest episode.",
+        FAINT,
+        "TIMEOUTS: retransmissions that were sent because a timer expired. DIED: connections that did not end with \
+         FINs. SPURIOUS: loss episodes in which nothing had been lost, of those of which that is known. WORST: the \
+         longest episode.",
     );
 }
 
 #[cfg(test)]
 mod tests {
-    use super::needless;
+    use super::share;
 
     #[test]
-    fn what_was_needless_of_what_is_known() {
+    fn what_was_spurious_of_what_is_known() {
         assert_eq!(
-            (needless(0, 0), needless(1, 14), needless(999, 999)),
+            (share(0, 0), share(1, 14), share(999, 999)),
             ("-".into(), "1/14".into(), "999/999".into())
         );
-        assert_eq!((needless(4_928, 68_992), needless(1000, 1000)), ("7.1 %".into(), "100.0 %".into()));
+        assert_eq!((share(4_928, 68_992), share(1000, 1000)), ("7.1 %".into(), "100.0 %".into()));
     }
 }

@@ -1,24 +1,22 @@
-//! The worst episodes, each with its ladder and its end.
+//! The worst episodes, each with its timeouts and its end.
 
 use std::net::SocketAddr;
 
-use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-use super::{
-    BAD, HEADING,
-    figures::{Times, counted, ladder},
-    pen::Pen,
-};
+use super::times::Times;
 use crate::{
+    page::{ALARM, Keep, PLAIN, Pen, Text, cut},
     report::tally::{
         Report,
-        counts::{Verdict, verdict},
-        episode::{Ended, Outcome},
+        episode::{Ended, Ladder, Outcome},
         worst::Worst,
     },
-    sink::table::cells::{duration, flow, process},
-    words::escape::cut_middle,
+    sink::table::cells::{flow, process},
+    words::{
+        figures::counted,
+        time::{millis, steps},
+    },
 };
 
 const TOP: usize = 3;
@@ -26,50 +24,56 @@ const TOP: usize = 3;
 const PROCESS: usize = 16;
 /// The longest of the usual outcomes is `retransmit_timeout`.
 const OUTCOME: usize = 18;
-/// Where there is less room than for two addresses, the remote one has it all.
-const BOTH_ENDS: usize = 22;
+/// The remote end, and the local port.
+const FLOW: usize = 24;
 
 pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, times: &Times<'_>) {
-    let mut worst = report.worst.iter().take(top.unwrap_or(TOP)).peekable();
-    if worst.peek().is_none() {
+    let worst = &report.worst[..report.worst.len().min(top.unwrap_or(TOP))];
+    if worst.is_empty() {
         return;
     }
-    pen.gap();
-    pen.styled_line(HEADING, "WORST EPISODES");
-    for Worst { episode, more } in worst {
-        let at = times.short(episode.began_wall_ns);
+    pen.heading("WORST EPISODES");
+    let duration = |worst: &Worst| millis(worst.episode.duration_ms);
+    let widest = worst.iter().map(|worst| duration(worst).len()).max().unwrap_or(0);
+    for one @ Worst { episode, more } in worst {
+        let begin = format!("{:>widest$}  {}  ", duration(one), times.short(episode.began_wall_ns));
+        let style = if is_death(episode.outcome) { ALARM } else { PLAIN };
+        let used = begin.width() + outcome(episode.outcome).width().max(OUTCOME) + 2;
+        let line = Text::from(begin).and(style, outcome(episode.outcome)).pad(used);
         let who = match process(&episode.flow, Some(PROCESS)) {
             unknown if unknown == "-" => "unknown".to_owned(),
             who => who,
         };
-        let style = if is_death(episode.outcome) { BAD } else { Style::new() };
-        let outcome = padded(outcome(episode.outcome), OUTCOME);
-        let begin = format!("{:>6}  {at}  ", duration(episode.duration_ms));
-        let rest = format!("  {}  ", padded(&who, PROCESS));
-        let room = pen.columns().saturating_sub(begin.width() + outcome.width() + rest.width());
-        let flow = if room < BOTH_ENDS {
-            let remote = SocketAddr::new(episode.flow.raddr, episode.flow.rport).to_string();
-            cut_middle(&remote, room).into_owned()
+        let mut story = story(episode, *more);
+        let room = pen.columns().saturating_sub(used);
+        // Where there is little room, the process goes below.
+        pen.line(if room < PROCESS + 2 + FLOW {
+            story = format!("{who}: {story}");
+            line.and(PLAIN, ends(episode, room))
         } else {
-            flow(&episode.flow, Some(room))
-        };
-        let line = format!("{begin}{}{rest}{flow}", pen.styled(style, &outcome));
-        pen.line(&line);
-        pen.sentence(Style::new(), "        ", 10, &story(episode, *more));
+            let flow = flow(&episode.flow, Some(room - PROCESS - 2));
+            line.then(Text::from(who).pad(PROCESS + 2)).and(PLAIN, flow)
+        });
+        pen.paragraph("        ", 10, PLAIN, story);
     }
 }
 
-fn padded(text: &str, columns: usize) -> String {
-    format!("{text}{}", " ".repeat(columns.saturating_sub(text.width())))
+/// Both ends, or only the remote one where there is no room.
+fn ends(episode: &Ended, room: usize) -> String {
+    if room >= FLOW {
+        return flow(&episode.flow, Some(room));
+    }
+    let remote = SocketAddr::new(episode.flow.raddr, episode.flow.rport).to_string();
+    cut(&remote, room, Keep::Ends).into_owned()
 }
 
 fn is_death(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Closed(cause, _) if verdict(cause) == Verdict::Death)
+    matches!(outcome, Outcome::Closed(cause, _) if cause.is_death())
 }
 
 fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Recovered(Some(true)) => "needless",
+        Outcome::Recovered(Some(true)) => "spurious",
         Outcome::Recovered(_) => "recovered",
         Outcome::Closed(cause, _) => cause.name(),
         Outcome::Open => "end not recorded",
@@ -78,9 +82,9 @@ fn outcome(outcome: Outcome) -> &'static str {
 
 fn story(episode: &Ended, more: u64) -> String {
     let mut text = format!("{} sent", episode.sent);
-    let rungs = ladder(&episode.ladder);
-    if !rungs.is_empty() {
-        text += &format!(", RTO {rungs}");
+    let timeouts = timeouts(&episode.ladder);
+    if !timeouts.is_empty() {
+        text += &format!(", RTO {timeouts}");
     }
     if let Outcome::Closed(_, Some(knob)) = episode.outcome {
         text += &format!(", then {}", knob.name());
@@ -89,4 +93,36 @@ fn story(episode: &Ended, more: u64) -> String {
         text += &format!("; {} like it", counted(more, "shorter one", "shorter ones"));
     }
     text
+}
+
+/// The retransmission timeouts that expired and the one that was waited for.
+fn timeouts(ladder: &Ladder) -> String {
+    let mut times: Vec<(u64, u64)> = Vec::new();
+    for &ms in ladder.expired_ms.iter().chain(&ladder.waiting_ms) {
+        match times.last_mut() {
+            Some((last, times)) if *last == ms => *times += 1,
+            _ => times.push((ms, 1)),
+        }
+    }
+    if let Some((_, times)) = times.last_mut() {
+        *times += u64::from(ladder.more);
+    }
+    steps(&times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_timeouts_are_counted() {
+        let of = |expired_ms: &[u64], waiting_ms, more| {
+            timeouts(&Ladder { expired_ms: expired_ms.to_vec(), waiting_ms, more })
+        };
+        assert_eq!(of(&[204, 408, 816, 1632], Some(3264), 0), "204->408->816 ms->1.6->3.3 s");
+        assert_eq!(of(&[204], Some(408), 0), "204->408 ms");
+        assert_eq!(of(&[1000, 1000, 1000], Some(2000), 0), "1 (3 times)->2 s");
+        assert_eq!(of(&[60_000, 120_000, 120_000], Some(120_000), 5), "60->120 s (8 times)");
+        assert_eq!(of(&[], None, 0), "");
+    }
 }

@@ -1,18 +1,13 @@
 //! The first lines: when, how much of it is known, how bad.
 
-use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
-
-use super::{
-    BAD, FAINT, HEADING, NOTICE,
-    bars::sparkline,
-    figures::{Times, bytes, counted, grouped, short},
-    pen::Pen,
-};
+use super::{bars::sparkline, times::Times};
 use crate::{
+    page::{ALARM, FAINT, HEADING, NOTICE, PLAIN, Pen, Text},
     report::{Subject, tally::Report},
-    sink::table::cells::duration,
-    words::escape::visible,
+    words::{
+        figures::{bytes, count, counted, percent, short, thousands},
+        time::millis,
+    },
 };
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -40,18 +35,18 @@ fn when(pen: &mut Pen, report: &Report, times: &Times<'_>) {
         "{} to {}, {} in {}",
         times.whole(first_ns),
         times.short(sessions.last_ns),
-        duration(sessions.recorded_ns / NS_PER_MS),
-        counted(sessions.count, "session", "sessions"),
+        millis(sessions.recorded_ns / NS_PER_MS),
+        count(sessions.count, "session"),
     );
     if let Some(gap) = sessions.longest_gap {
         let at = times.short(gap.from_ns);
-        let length = duration(gap.ns / NS_PER_MS);
+        let length = millis(gap.ns / NS_PER_MS);
         text += &match sessions.gaps {
             1 => format!(", gap of {length} at {at}"),
-            gaps => format!(", {} gaps, the longest {length} at {at}", grouped(gaps)),
+            gaps => format!(", {} gaps, the longest {length} at {at}", thousands(gaps)),
         };
     }
-    pen.sentence(HEADING, "", 2, &text);
+    pen.paragraph("", 2, HEADING, &text);
 }
 
 fn asked_for(pen: &mut Pen, subject: &Subject, times: &Times<'_>) {
@@ -63,9 +58,9 @@ fn asked_for(pen: &mut Pen, subject: &Subject, times: &Times<'_>) {
     if let Some(until_ns) = window.until_ns {
         parts.push(format!("until {}", times.whole(until_ns)));
     }
-    parts.extend(subject.filters.iter().map(|(option, value)| format!("{option} {}", visible(value))));
+    parts.extend(subject.filters.iter().map(|(option, value)| format!("{option} {value}")));
     if !parts.is_empty() {
-        pen.sentence(Style::new(), "", 2, &format!("Only {}", parts.join(", ")));
+        pen.paragraph("", 2, PLAIN, format!("Only {}", parts.join(", ")));
     }
 }
 
@@ -75,30 +70,31 @@ fn gaps_in_knowledge(pen: &mut Pen, report: &Report, subject: &Subject) {
         .lost
         .iter()
         .filter(|(_, records)| **records > 0)
-        .map(|(place, records)| format!("{} {}", place.name(), grouped(*records)))
+        .map(|(place, records)| format!("{} {}", place.name(), thousands(*records)))
         .collect();
     if !lost.is_empty() {
         let text = format!("LOST while recording, so the numbers below are too low: {}", lost.join(", "));
-        pen.sentence(BAD, "", 2, &text);
+        pen.paragraph("", 2, ALARM, &text);
     }
     if subject.damaged_lines > 0 {
         let lines = counted(subject.damaged_lines, "damaged line was", "damaged lines were");
-        pen.sentence(BAD, "", 2, &format!("{lines} skipped"));
+        pen.paragraph("", 2, ALARM, format!("{lines} skipped"));
     }
     let sessions = &report.sessions;
     if sessions.without_end > 0 {
         let have = counted(sessions.without_end, "session has", "sessions have");
         let text = format!("{have} no end: the tracer was killed or still runs, or the file is cut");
-        pen.sentence(NOTICE, "", 2, &text);
+        pen.paragraph("", 2, NOTICE, &text);
     }
     if sessions.overlapping > 0 {
         let overlap = counted(sessions.overlapping, "session overlaps", "sessions overlap");
-        pen.sentence(NOTICE, "", 2, &format!("{overlap} with others: what two tracers saw counts twice"));
+        pen.paragraph("", 2, NOTICE, format!("{overlap} in time: what two tracers saw counts twice"));
     }
     if report.flows_forgotten > 0 {
         let flows = counted(report.flows_forgotten, "connection was", "connections were");
-        let text = format!("{flows} forgotten to bound memory; those that came again count twice");
-        pen.sentence(NOTICE, "", 2, &text);
+        let text =
+            format!("{flows} forgotten to limit memory; a connection that was seen again counts twice");
+        pen.paragraph("", 2, NOTICE, &text);
     }
 }
 
@@ -106,36 +102,36 @@ fn how_bad(pen: &mut Pen, report: &Report) {
     let counts = report.counts();
     let mut text = format!(
         "{}, {} of them timeouts; {}, {}",
-        counted(counts.sent, "retransmission", "retransmissions"),
-        grouped(counts.timeouts),
-        counted(counts.segs, "segment", "segments"),
+        count(counts.sent, "retransmission"),
+        thousands(counts.timeouts),
+        count(counts.segs, "segment"),
         bytes(counts.bytes),
     );
     if counts.failed > 0 {
-        text += &format!("; {} more could not be sent", grouped(counts.failed));
+        text += &format!("; {} more could not be sent", thousands(counts.failed));
     }
-    pen.sentence(Style::new(), "", 2, &text);
+    pen.paragraph("", 2, PLAIN, &text);
 
     let mut text = format!(
         "{}, {} retransmitted",
-        counted(report.all.flows, "connection", "connections"),
+        count(report.all.flows, "connection"),
         match report.all.retransmitting {
             all if all == report.all.flows && all > 1 => "all".to_owned(),
-            some => grouped(some),
+            some => thousands(some),
         },
     );
     text += &match counts.deaths {
         0 => "; none died".to_owned(),
-        deaths => format!("; {} died", grouped(deaths)),
+        deaths => format!("; {} died", thousands(deaths)),
     };
     if report.undelivered_bytes > 0 {
         text += &format!(" with {} undelivered", bytes(report.undelivered_bytes));
     }
     let open = report.all.flows.saturating_sub(counts.closed);
     if open > 0 {
-        text += &format!(", {} left open", grouped(open));
+        text += &format!(", {} left open", thousands(open));
     }
-    pen.sentence(if counts.deaths > 0 { BAD } else { Style::new() }, "", 2, &text);
+    pen.paragraph("", 2, if counts.deaths > 0 { ALARM } else { PLAIN }, &text);
     recoveries(pen, report);
 }
 
@@ -147,26 +143,24 @@ fn recoveries(pen: &mut Pen, report: &Report) {
     {
         text += &match report.recovery_ms.count() {
             1 => format!(" after {}", span(max)),
-            2..100 => format!(": half in {}, longest {}", span(half), span(max)),
-            _ => {
-                format!(": half in {}, 99 % in {}, longest {}", span(half), span(most), span(max))
-            }
+            2..100 => format!(": median {}, longest {}", span(half), span(max)),
+            _ => format!(": median {}, p99 {}, longest {}", span(half), span(most), span(max)),
         };
     }
     let known = counts.recovered.saturating_sub(counts.spurious_unknown);
     if known > 0 {
-        let percent = (counts.spurious as f64 * 100.0 / known as f64).round();
-        text += &format!("; {percent} % needless ({} of {}", grouped(counts.spurious), grouped(known));
+        let percent = percent(counts.spurious, known);
+        text += &format!("; {percent} spurious ({} of {}", thousands(counts.spurious), thousands(known));
         if counts.spurious_unknown > 0 {
-            text += &format!(", {} unknown", grouped(counts.spurious_unknown));
+            text += &format!(", {} unknown", thousands(counts.spurious_unknown));
         }
         text.push(')');
     }
-    pen.sentence(Style::new(), "", 2, &text);
+    pen.paragraph("", 2, PLAIN, &text);
 }
 
 fn span(ms: u64) -> String {
-    if ms == 0 { "1ms".to_owned() } else { duration(ms) }
+    if ms == 0 { "less than 1 ms".to_owned() } else { millis(ms) }
 }
 
 fn timeline(pen: &mut Pen, report: &Report, times: &Times<'_>) {
@@ -174,14 +168,14 @@ fn timeline(pen: &mut Pen, report: &Report, times: &Times<'_>) {
     loop {
         let timeline = report.timeline.narrowed(most);
         let Some((peak_ns, peak)) = timeline.peak() else { return };
-        let bin = duration(timeline.width_s() * 1000).replace(".0s", "s");
+        let bin = millis(timeline.width_s() * 1000);
         let [begin, end, at] = [timeline.begin_ns(), timeline.end_ns(), peak_ns].map(|ns| times.about(ns));
-        let peak = format!("  most {} in {bin} at {at}", short(peak));
-        let chart = sparkline(timeline.bins());
-        if begin.len() + chart.width() + end.len() + peak.len() + 2 <= pen.columns() || most <= 2 {
-            let chart = pen.styled(NOTICE, &chart);
-            let peak = pen.styled(FAINT, &peak);
-            pen.line(&format!("{begin} {chart} {end}{peak}"));
+        let line = Text::from(begin + " ")
+            .and(NOTICE, sparkline(timeline.bins()))
+            .and(PLAIN, format!(" {end}"))
+            .and(FAINT, format!("  most {} in {bin} at {at}", short(peak)));
+        if line.width() <= pen.columns() || most <= 2 {
+            pen.line(line);
             return;
         }
         most = timeline.bins().len() - 1;

@@ -4,47 +4,27 @@ mod bars;
 mod blocks;
 mod by;
 mod episodes;
-mod figures;
 mod groups;
 mod headline;
-mod pen;
+mod times;
 
 #[cfg(test)]
 mod tests;
 
-use anstyle::{AnsiColor, Style};
-use figures::Times;
 use jiff::tz::TimeZone;
-use pen::Pen;
+use times::Times;
 
 use super::{Subject, tally::Report};
+use crate::page::{Page, Pen};
 
-/// What the report is shown on.
-#[derive(Debug, Clone)]
-pub struct Page {
-    /// How wide it is.
-    pub columns: usize,
-    /// With colour?
-    pub colour: bool,
-    /// Whose local time.
-    pub zone: TimeZone,
-}
-
-/// Lines longer than this are hard to read.
+/// Wider tables are hard to read along their lines.
 const WIDEST: usize = 120;
-/// Columns do not fit side by side on less.
-const NARROWEST: usize = 60;
 
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const NOTICE: Style = AnsiColor::Yellow.on_default();
-const FAINT: Style = Style::new().dimmed();
-const HEADING: Style = Style::new().bold();
-
-/// The whole report.
-pub(super) fn render(report: &Report, subject: &Subject, page: &Page) -> String {
-    let mut pen = Pen::new(page.columns.clamp(NARROWEST, WIDEST), page.colour);
+/// The whole report, with the local time of that zone.
+pub(super) fn render(report: &Report, subject: &Subject, page: Page, zone: &TimeZone) -> String {
+    let mut pen = Pen::new(page.at_most(WIDEST));
     let first_ns = report.sessions.first_ns.unwrap_or(0);
-    let times = Times::of(first_ns, report.sessions.last_ns, &page.zone);
+    let times = Times::of(first_ns, report.sessions.last_ns, zone);
     headline::write(&mut pen, report, subject, &times);
     if report.events == 0 {
         return pen.finish();

@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use proptest::prelude::*;
-use unicode_width::UnicodeWidthStr;
 
 use super::*;
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
         samples as sample,
         samples::{CLOCK, NOW_NS},
     },
+    page::proof,
     recording::Recorded,
     report::{
         tally::{Limits, Tally, groups::By},
@@ -31,8 +31,8 @@ fn subject() -> Subject {
     }
 }
 
-fn page(columns: usize) -> Page {
-    Page { columns, colour: false, zone: TimeZone::UTC }
+fn rendered(report: &Report, subject: &Subject, columns: usize) -> String {
+    render(report, subject, Page { columns, colour: false }, &TimeZone::UTC)
 }
 
 fn recorded(ms: u64, flow: Option<Flow>, what: What) -> Recorded {
@@ -67,38 +67,51 @@ fn odd_events() -> Vec<Recorded> {
 fn text_by_others_does_not_talk_to_the_terminal() {
     let report = report(&odd_events(), Limits::default());
     for by in [None, Some(By::Process), Some(By::Cgroup)] {
-        let text = render(&report, &Subject { by, ..subject() }, &page(100));
+        let text = rendered(&report, &Subject { by, ..subject() }, 100);
         let is_safe = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
         assert!(text.chars().all(is_safe), "{text:?}");
     }
 }
 
 #[test]
+fn odd_events_fit() {
+    let report = report(&odd_events(), Limits::default());
+    for columns in [60, 80, 100, 200] {
+        for by in [None].into_iter().chain(By::ALL.map(Some)) {
+            let subject = Subject { by, damaged_lines: 7, ..subject() };
+            proof::fits(&rendered(&report, &subject, columns), columns, &[]);
+        }
+    }
+}
+
+#[test]
 fn what_the_recording_does_not_know_comes_first() {
     let mut events = odd_events();
+    events.retain(|recorded| !matches!(recorded.event.what, What::End(_)));
     events.extend((1..=3).map(|id| {
         let flow = Flow { id: FlowId(id), ..sample::unknown_owner() };
         recorded(20, Some(flow), sample::retransmit(sample::rto()))
     }));
     let small = Limits { flows: 2, groups: 1, worst: 1, bins: 2 };
-    let text = render(&report(&events, small), &Subject { damaged_lines: 1, ..subject() }, &page(80));
-    let lines: Vec<&str> = text.lines().collect();
+    let text = rendered(&report(&events, small), &Subject { damaged_lines: 1, ..subject() }, 80);
+    let whole = text.replace("\n  ", " ");
+    let lines: Vec<&str> = whole.lines().collect();
     assert_eq!(
         lines[1..5],
         [
             "LOST while recording, so the numbers below are too low: ring 17",
             "1 damaged line was skipped",
             "1 session has no end: the tracer was killed or still runs, or the file is cut",
-            "1 connection was forgotten to bound memory; those that came again count twice",
+            "1 connection was forgotten to limit memory; a connection that was seen again counts twice",
         ],
         "{text}"
     );
-    assert!(text.replace("\n  ", " ").contains("; 1 more could not be sent\n"), "{text}");
+    assert!(whole.contains("; 1 more could not be sent\n"), "{text}");
     assert!(text.contains("FAILED"), "a column for what failed: {text}");
     assert!(text.contains("unknown "), "owners: {text}");
     let tells_of_lost = sample::lost(17, LostWhere::Ring);
     let quiet = report(&[recorded(0, None, tells_of_lost.what)], Limits::default());
-    assert!(render(&quiet, &subject(), &page(80)).contains("LOST"), "also where nothing else happened");
+    assert!(rendered(&quiet, &subject(), 80).contains("LOST"), "also where nothing else happened");
 }
 
 fn of_story(id: u64, step: u64) -> Recorded {
@@ -126,15 +139,13 @@ proptest! {
     #[test]
     fn no_line_is_wider_than_the_page(
         steps in proptest::collection::vec((0u64..30, 0u64..40), 1..120),
-        columns in 60usize..140,
+        columns in 40usize..140,
         by in proptest::option::of(proptest::sample::select(By::ALL.to_vec())),
         top in proptest::option::of(1usize..10),
     ) {
         let events: Vec<Recorded> = steps.iter().map(|&(id, step)| of_story(id, step)).collect();
         let report = report(&events, Limits::default());
-        let text = render(&report, &Subject { by, top, ..subject() }, &page(columns));
-        for line in text.lines() {
-            prop_assert!(line.width() <= columns, "{} columns: {line:?}", line.width());
-        }
+        let text = rendered(&report, &Subject { by, top, ..subject() }, columns);
+        proof::fits(&text, columns, &[]);
     }
 }

@@ -2,39 +2,7 @@
 
 use std::ops::AddAssign;
 
-use crate::event::{Cause, Closed, HungUpSide, Recovered, Retransmit};
-
-/// How a connection's end is to be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// By FINs, as it should.
-    Orderly,
-    /// It was cut off: the kernel gave up, a reset, a refusal, a connect() that was abandoned.
-    Death,
-    /// Not known.
-    Unknown,
-}
-
-/// The verdict on a cause.
-pub fn verdict(cause: Cause) -> Verdict {
-    match cause {
-        Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose => Verdict::Orderly,
-        Cause::Unknown => Verdict::Unknown,
-        Cause::RetransmitTimeout
-        | Cause::UserTimeout
-        | Cause::ConnectTimeout
-        | Cause::ConnectRefused
-        | Cause::ConnectAbandoned
-        | Cause::KeepaliveTimeout
-        | Cause::ZeroWindowTimeout
-        | Cause::OrphanTimeout
-        | Cause::ResetByPeer
-        | Cause::ResetByLocal
-        | Cause::AdminKill
-        | Cause::IcmpError
-        | Cause::OutOfMemory => Verdict::Death,
-    }
-}
+use crate::event::{Closed, HungUpSide, Recovered, Retransmit};
 
 /// Sums over events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,7 +25,7 @@ pub struct Counts {
     pub spurious_unknown: u64,
     /// Ends.
     pub closed: u64,
-    /// Ends that were deaths ([`Verdict::Death`]).
+    /// Ends that were deaths ([`Cause::is_death`](crate::event::Cause::is_death)).
     pub deaths: u64,
     /// Ends that this side brought about while TCP was still trying.
     pub hung_up: u64,
@@ -89,7 +57,7 @@ impl Counts {
     /// Counts an end.
     pub fn closed(&mut self, closed: &Closed) {
         self.closed += 1;
-        self.deaths += u64::from(verdict(closed.cause) == Verdict::Death);
+        self.deaths += u64::from(closed.cause.is_death());
         let hung_up = closed.hung_up.as_ref().is_some_and(|hung_up| hung_up.side == HungUpSide::Local);
         self.hung_up += u64::from(hung_up);
     }

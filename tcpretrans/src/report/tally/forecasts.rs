@@ -1,7 +1,7 @@
 //! Forecasts of death against what came.
 
 use super::{episode::Forecast, spread::Spread};
-use crate::event::{Cause, Closed};
+use crate::event::Closed;
 
 /// How far off forecasts were.
 #[derive(Debug, Clone, Default)]
@@ -42,23 +42,10 @@ pub struct Forecasts {
     pub last: Error,
 }
 
-/// Does the kernel's own patience end in it?
-fn is_foreseeable(cause: Cause) -> bool {
-    matches!(
-        cause,
-        Cause::RetransmitTimeout
-            | Cause::UserTimeout
-            | Cause::ConnectTimeout
-            | Cause::KeepaliveTimeout
-            | Cause::ZeroWindowTimeout
-            | Cause::OrphanTimeout
-    )
-}
-
 impl Forecasts {
     /// A connection ended; `first` is what was foretold at the first timeout of the episode that it ended in.
     pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<Forecast>) {
-        if !is_foreseeable(closed.cause) {
+        if !closed.cause.is_kernel_timeout() {
             return;
         }
         let Some(predicted_ns) = closed.predicted_at_ns else {
@@ -79,7 +66,7 @@ impl Forecasts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Knob, samples as sample, samples::NOW_NS};
+    use crate::event::{Cause, Knob, samples as sample, samples::NOW_NS};
 
     fn forecast(knob: Knob) -> Forecast {
         let made_ns = NOW_NS - 10_000_000_000;

@@ -175,7 +175,7 @@ impl Tally {
         if !wanted {
             return;
         }
-        if event.what.is_flow_event() || matches!(event.what, What::InBackoff(_)) {
+        if event.what.role().reported {
             self.events += 1;
         }
         self.totals.count(event);
@@ -241,7 +241,7 @@ impl Tally {
         followed.counts.closed(closed);
         let episode = followed.episode.take();
         self.forecasts.closed(closed, at.mono_ns, episode.as_ref().and_then(|episode| episode.forecast()));
-        if counts::verdict(closed.cause) == counts::Verdict::Death {
+        if closed.cause.is_death() {
             self.undelivered_bytes += u64::from(closed.unacked_bytes) + u64::from(closed.unsent_bytes);
         }
         let Some(mut followed) = self.flows.take(flow) else { return };

@@ -93,7 +93,13 @@ impl Following {
                     *self.sessions.lost.entry(*place).or_default() += records.saturating_sub(told);
                 }
             }
-            _ => {}
+            What::Start(_)
+            | What::Retransmit(_)
+            | What::InBackoff(_)
+            | What::Threshold(_)
+            | What::Recovered(_)
+            | What::Closed(_)
+            | What::Observation(_) => {}
         }
     }
 

@@ -9,8 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::{
     Deadline, Event, FlowId, HungUp, HungUpSide, InBackoff, Knob, RecoveredBy, RetransmitType, SendError,
-    run::TypeTotal,
-    samples as sample,
+    TypeTotal, samples as sample,
     samples::{CLOCK, NOW_NS},
 };
 

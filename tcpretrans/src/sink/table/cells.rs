@@ -7,14 +7,11 @@ use std::{
 
 use jiff::{civil::DateTime, tz::TimeZone};
 use tcpretrans_ebpf::tcp_state;
-use unicode_width::UnicodeWidthStr;
 
 use crate::{
     event::{Clock, Flow, Retransmit, RetransmitType},
-    words::{
-        escape::{cut, cut_middle, visible},
-        state_name,
-    },
+    page::{Keep, cut},
+    words::{escape::visible, figures, state_name, time},
 };
 
 /// What is not known.
@@ -22,14 +19,7 @@ pub const UNKNOWN: &str = "-";
 
 /// Local wall-clock date and time.
 pub fn local_time(mono_ns: u64, clock: &Clock, zone: &TimeZone) -> DateTime {
-    let time = jiff::Timestamp::from_nanosecond(clock.wall_ns(mono_ns).into()).unwrap_or_default();
-    zone.to_datetime(time)
-}
-
-/// `15:04:07.123`, or `15:04:07` where there is no room for it.
-pub fn time_of_day(time: DateTime, width: usize) -> String {
-    let seconds = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
-    if width < 12 { seconds } else { format!("{seconds}.{:03}", time.millisecond()) }
+    time::local(clock.wall_ns(mono_ns), zone)
 }
 
 /// `fast?` where the kernel's state allows another reading.
@@ -50,35 +40,24 @@ pub fn flow(flow: &Flow, width: Option<usize>) -> String {
     let local_room = width.saturating_sub(remote.len() + 3);
     // A local address of which enough is left to tell it from others stays.
     if local_room >= 18 && flow.laddr.is_ipv6() {
-        return format!("{} > {remote}", cut_middle(&end(flow.laddr, flow.lport), local_room));
+        return format!("{} > {remote}", cut(&end(flow.laddr, flow.lport), local_room, Keep::Ends));
     }
-    format!("{local}{}", cut_middle(&remote, room))
+    format!("{local}{}", cut(&remote, room, Keep::Ends))
 }
 
 /// `java/1234`; the name is cut before the number is.
 pub fn process(flow: &Flow, width: Option<usize>) -> String {
-    let pid = flow.pid.map(|pid| format!("/{pid}"));
-    let (comm, pid) = match (&flow.comm, pid) {
-        (None, None) => return UNKNOWN.to_owned(),
-        (Some(comm), None) => (visible(comm), String::new()),
-        (None, Some(pid)) => (Cow::Borrowed(UNKNOWN), pid),
-        (Some(comm), Some(pid)) => (visible(comm), pid),
+    let pid = flow.pid.map(|pid| format!("/{pid}")).unwrap_or_default();
+    let comm = match &flow.comm {
+        Some(comm) => visible(comm),
+        None => Cow::Borrowed(UNKNOWN),
     };
-    let comm = match width {
-        Some(width) => cut(&comm, width.saturating_sub(pid.width())),
-        None => comm,
-    };
-    format!("{comm}{pid}")
+    cut(&format!("{comm}{pid}"), width.unwrap_or(usize::MAX), Keep::Last(pid.len())).into_owned()
 }
 
-/// `12/17k`
+/// `12/17.4k`
 pub fn segs(retransmit: &Retransmit) -> String {
-    let bytes = match retransmit.bytes {
-        bytes @ 0..10_000 => bytes.to_string(),
-        bytes @ 10_000..10_000_000 => format!("{}k", bytes / 1000),
-        bytes => format!("{}M", bytes / 1_000_000),
-    };
-    format!("{}/{bytes}", retransmit.segs)
+    format!("{}/{}", retransmit.segs, figures::short(retransmit.bytes.into()))
 }
 
 /// As `ss` has it where that is shorter.
@@ -98,22 +77,13 @@ pub fn is_usual_state(retransmit: &Retransmit) -> bool {
     }
 }
 
-fn seconds(ms: u64) -> String {
-    if ms < 9_950 {
-        format!("{}.{}", (ms + 50) / 1000, (ms + 50) % 1000 / 100)
-    } else {
-        ((ms + 500) / 1000).to_string()
-    }
-}
-
-/// `204->408ms`, `52->104s`
+/// `204->408 ms`, `52->104 s`
 pub fn rto(retransmit: &Retransmit) -> String {
     match (retransmit.rto_ms, retransmit.next_rto_ms) {
         (None, None) => UNKNOWN.to_owned(),
-        (Some(rto), Some(next)) if rto.max(next) < 1000 => format!("{rto}->{next}ms"),
-        (Some(rto), Some(next)) => format!("{}->{}s", seconds(rto), seconds(next)),
-        (Some(rto), None) => duration(rto),
-        (None, Some(next)) => format!("->{}", duration(next)),
+        (Some(rto), Some(next)) => time::step(rto, next),
+        (Some(rto), None) => time::millis(rto),
+        (None, Some(next)) => format!("->{}", time::millis(next)),
     }
 }
 
@@ -125,13 +95,9 @@ pub fn tries(retransmit: &Retransmit) -> String {
     }
 }
 
-/// `0.2ms`, `35ms`, `1.2s`
+/// `0.2 ms`, `35 ms`, `1.2 s`
 pub fn srtt(srtt_us: Option<u32>) -> String {
-    match srtt_us {
-        None => UNKNOWN.to_owned(),
-        Some(us @ 0..9_950) => format!("{}.{}ms", (us + 50) / 1000, (us + 50) % 1000 / 100),
-        Some(us) => duration(u64::from(us) / 1000),
-    }
+    srtt_us.map_or(UNKNOWN.to_owned(), |us| time::micros(us.into()))
 }
 
 /// A number, or `-`.
@@ -142,56 +108,22 @@ pub fn number(number: Option<u32>) -> String {
 /// The cgroup's path; its end says more than its beginning.
 pub fn cgroup(flow: &Flow, width: Option<usize>) -> String {
     let Some(path) = &flow.cgroup else { return UNKNOWN.to_owned() };
-    let path = visible(path);
-    match width {
-        Some(width) => cut_middle(&path, width).into_owned(),
-        None => path.into_owned(),
-    }
-}
-
-/// As people say it: `850ms`, `9.3s`, `52s`, `4m43s`, `2h11m`, `3d4h`.
-pub fn duration(ms: u64) -> String {
-    let s = ms / 1000;
-    match s {
-        _ if ms < 1000 => format!("{ms}ms"),
-        _ if ms < 9_950 => format!("{}s", seconds(ms)),
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        3600..86_400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
-        _ => format!("{}d{}h", s / 86_400, s % 86_400 / 3600),
-    }
+    cut(&visible(path), width.unwrap_or(usize::MAX), Keep::End).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::event::samples as sample;
 
     #[test]
-    fn durations() {
-        for (ms, text) in [
-            (0, "0ms"),
-            (999, "999ms"),
-            (1000, "1.0s"),
-            (9_949, "9.9s"),
-            (9_950, "9s"),
-            (59_999, "59s"),
-            (283_000, "4m43s"),
-            (3_600_000, "1h00m"),
-            (7_875_000, "2h11m"),
-            (273_600_000, "3d4h"),
-        ] {
-            assert_eq!(duration(ms), text);
-        }
-    }
-
-    #[test]
-    fn the_ladder() {
+    fn timeouts() {
         let rto = |rto_ms, next_rto_ms| super::rto(&Retransmit { rto_ms, next_rto_ms, ..sample::rto() });
-        assert_eq!(rto(Some(204), Some(408)), "204->408ms");
-        assert_eq!(rto(Some(816), Some(1632)), "0.8->1.6s");
-        assert_eq!(rto(Some(6528), Some(13_056)), "6.5->13s");
-        assert_eq!(rto(Some(120_000), Some(120_000)), "120->120s");
+        assert_eq!(rto(Some(204), Some(408)), "204->408 ms");
+        assert_eq!(rto(Some(816), None), "816 ms");
+        assert_eq!(rto(None, Some(1632)), "->1.6 s");
         assert_eq!(rto(None, None), "-");
     }
 
@@ -228,15 +160,13 @@ mod tests {
     fn sizes_and_times() {
         let segs = |segs, bytes| super::segs(&Retransmit { segs, bytes, ..sample::rto() });
         assert_eq!(segs(1, 1448), "1/1448");
-        assert_eq!(segs(12, 17_376), "12/17k");
+        assert_eq!(segs(12, 17_376), "12/17.4k");
         assert_eq!(segs(1, 0), "1/0");
-        assert_eq!(srtt(Some(201)), "0.2ms");
-        assert_eq!(srtt(Some(35_400)), "35ms");
+        assert_eq!(srtt(Some(201)), "0.2 ms");
+        assert_eq!(srtt(Some(35_400)), "35 ms");
         assert_eq!(srtt(None), "-");
-        let at = local_time(sample::NOW_NS, &sample::CLOCK, &TimeZone::UTC);
-        assert_eq!(time_of_day(at, 12), "15:04:07.123");
-        assert_eq!(time_of_day(at, 8), "15:04:07");
         let berlin = TimeZone::fixed(jiff::tz::offset(1));
-        assert_eq!(time_of_day(local_time(sample::NOW_NS, &sample::CLOCK, &berlin), 8), "16:04:07");
+        let at = local_time(sample::NOW_NS, &sample::CLOCK, &berlin);
+        assert_eq!(time::time_of_day_ms(at), "16:04:07.123");
     }
 }

@@ -1,9 +1,9 @@
 //! Which columns there are, and how wide.
 
+use anstyle::Style;
 use jiff::tz::TimeZone;
-use unicode_width::UnicodeWidthStr;
 
-use crate::words::escape::cut;
+use crate::page::{self, Row};
 
 /// A column. The order is that on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,29 +59,26 @@ impl Column {
     }
 }
 
-/// What the narrowest terminal gets: 79 columns.
-const BASE: [(Column, usize); 7] = [
-    (Column::Time, 8),
-    (Column::Type, 10),
-    (Column::Flow, 25),
-    (Column::Process, 9),
-    (Column::Rto, 10),
-    (Column::Try, 3),
-    (Column::Outlook, 8),
-];
+/// What the narrowest terminal gets: 54 columns.
+const BASE: [(Column, usize); 4] =
+    [(Column::Time, 8), (Column::Type, 10), (Column::Flow, 22), (Column::Outlook, 11)];
 
-/// What a wider one gets, the most useful first. At 100 columns: down to the first widening of `Flow`.
-const UPGRADES: [(Column, usize); 16] = [
+/// What a wider one gets, the most useful first. At 80 columns: down to `Process`; at 100: down to
+/// the first widening of `Outlook`.
+const UPGRADES: [(Column, usize); 19] = [
+    (Column::Try, 3),
+    (Column::Rto, 11),
+    (Column::Process, 9),
     (Column::Time, 12),
-    (Column::Outlook, 13),
     (Column::Segs, 6),
     (Column::Flow, 30),
+    (Column::Outlook, 12),
     (Column::Process, 12),
     (Column::State, 10),
-    (Column::Outlook, 27),
+    (Column::Outlook, 34),
     (Column::Flow, 45),
     (Column::Srtt, 6),
-    (Column::Outlook, 54),
+    (Column::Outlook, 61),
     (Column::Cwnd, 4),
     (Column::Process, 20),
     (Column::Netns, 10),
@@ -150,15 +147,25 @@ impl Layout {
 
     /// The first line.
     pub fn header(&self) -> String {
-        let mut line = Line::new(self);
+        let mut row = self.row();
         for &(column, width) in &self.columns {
             let title = match column {
                 Column::Outlook if width < column.title().len() => "DIES IN",
                 _ => column.title(),
             };
-            line.cell(title, width);
+            row.cell(title, width);
         }
-        line.finish()
+        row.finish()
+    }
+
+    /// A row without cells.
+    pub fn row(&self) -> Row {
+        Row::new(self.width)
+    }
+
+    /// A line in that style, if there is colour.
+    pub fn styled(&self, style: Style, line: &str) -> String {
+        page::styled(style, line, self.colour)
     }
 }
 
@@ -172,57 +179,10 @@ fn set(columns: &mut Vec<(Column, usize)>, (column, width): (Column, usize)) {
     }
 }
 
-/// A line in the making. A cell that is too wide pushes the next ones, and their padding takes it back.
-#[derive(Debug)]
-pub struct Line<'a> {
-    layout: &'a Layout,
-    text: String,
-    /// Where the next cell should begin.
-    column: usize,
-}
-
-impl<'a> Line<'a> {
-    /// An empty one.
-    pub fn new(layout: &'a Layout) -> Self {
-        Line { layout, text: String::new(), column: 0 }
-    }
-
-    /// Adds a cell of that width.
-    pub fn cell(&mut self, text: &str, width: usize) {
-        self.begin();
-        self.text.push_str(text);
-        self.column += width + 1;
-    }
-
-    /// Columns that are left for the last cell.
-    pub fn room(&self) -> usize {
-        match self.layout.width {
-            None => usize::MAX,
-            Some(width) => width.saturating_sub(self.column.max(self.text.width() + 1)),
-        }
-    }
-
-    fn begin(&mut self) {
-        if self.column == 0 {
-            return;
-        }
-        let width = self.text.width();
-        let pad = self.column.saturating_sub(width).max(1);
-        self.text.extend(std::iter::repeat_n(' ', pad));
-    }
-
-    /// The line, cut to the terminal.
-    pub fn finish(self) -> String {
-        let text = self.text.trim_end();
-        match self.layout.width {
-            None => text.to_owned(),
-            Some(width) => cut(text, width).into_owned(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
 
     fn header(width: usize) -> String {
@@ -233,11 +193,11 @@ mod tests {
     fn wider_terminals_show_more() {
         assert_eq!(
             header(80),
-            "TIME     TYPE       LOCAL > REMOTE            PROCESS   RTO->NEXT  TRY DIES IN"
+            "TIME     TYPE       LOCAL > REMOTE         PROCESS   RTO->NEXT   TRY DIES IN"
         );
         assert_eq!(
             header(100),
-            "TIME         TYPE       LOCAL > REMOTE                 PROCESS   SEGS/B RTO->NEXT  TRY DIES IN"
+            "TIME         TYPE       LOCAL > REMOTE                 PROCESS   SEGS/B RTO->NEXT   TRY DIES IN"
         );
         for (width, last) in [(120, Column::State), (140, Column::State), (160, Column::Srtt)] {
             assert!(Layout::terminal(width, false, TimeZone::UTC).has(last), "{width}");
@@ -258,15 +218,5 @@ mod tests {
             columns = layout.columns().len();
         }
         assert_eq!(columns, 14);
-    }
-
-    #[test]
-    fn an_overlong_cell_takes_from_the_padding_after_it() {
-        let layout = Layout::terminal(40, false, TimeZone::UTC);
-        let mut line = Line::new(&layout);
-        for (text, width) in [("ab", 4), ("overlong", 4), ("c", 6), ("d", 1)] {
-            line.cell(text, width);
-        }
-        assert_eq!(line.finish(), "ab   overlong c  d");
     }
 }

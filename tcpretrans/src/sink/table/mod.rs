@@ -4,7 +4,6 @@
 
 pub mod cells;
 pub mod layout;
-pub mod note;
 pub mod row;
 pub mod sentence;
 pub mod style;
@@ -14,10 +13,13 @@ use std::{fs::File, io};
 use jiff::tz::TimeZone;
 pub use layout::Layout;
 pub use row::row;
-use terminal_size::{Height, Width, terminal_size};
+use terminal_size::{Height, terminal_size_of};
 
-use super::{Sink, SinkError, stream::Stream, tells_of_lost_output, whole_lines::Target};
-use crate::event::{Clock, Event, What};
+use super::{Sink, SinkError, reports_lost_output, stream::Stream, whole_lines::Target};
+use crate::{
+    event::{Clock, Event, What},
+    page,
+};
 
 /// Writes the table.
 #[derive(Debug)]
@@ -33,21 +35,14 @@ pub struct TableSink<T = File> {
 }
 
 impl TableSink<File> {
-    /// On standard output: as wide as the terminal, or in full where it is none.
+    /// On standard output: as wide as the terminal or COLUMNS says, or in full where neither says anything.
     ///
     /// # Errors
     /// If standard output is closed.
     pub fn stdout() -> io::Result<Self> {
         let (out, is_terminal) = Stream::stdout()?;
-        let colour = style::colour_wanted(is_terminal, |name| std::env::var(name).ok());
-        let zone = TimeZone::system();
-        let layout = if is_terminal {
-            // A terminal that does not know its size (a serial line) gets what such had.
-            Layout::terminal(80, colour, zone)
-        } else {
-            Layout::piped(colour, zone)
-        };
-        let mut table = TableSink::new(out, layout, None);
+        let colour = page::wants_colour(&io::stdout());
+        let mut table = TableSink::new(out, Layout::piped(colour, TimeZone::system()), None);
         table.follow_terminal = is_terminal;
         table.measure();
         Ok(table)
@@ -60,20 +55,21 @@ impl<T: Target> TableSink<T> {
         TableSink { out, layout, screen, since_header: None, follow_terminal: false }
     }
 
-    /// Adapts to the terminal's present size.
+    /// Adapts to the present size of standard output.
     fn measure(&mut self) {
-        if !self.follow_terminal {
-            return;
-        }
-        if let Some((Width(width), Height(height))) = terminal_size() {
-            self.resize(width.into(), height.into());
+        let height = match terminal_size_of(io::stdout()) {
+            Some((_, Height(height))) if self.follow_terminal => Some(height.into()),
+            _ => None,
+        };
+        if let Some(width) = page::columns(&io::stdout()) {
+            self.resize(width, height);
         }
     }
 
-    /// The terminal has another size now.
-    pub fn resize(&mut self, width: usize, height: usize) {
-        self.screen = Some(height);
-        // A pseudo-terminal without a size (`script`, some CI) says 0.
+    /// The page has another size now: columns, and the lines that a terminal shows.
+    pub fn resize(&mut self, width: usize, height: Option<usize>) {
+        self.screen = height;
+        // Nothing can be said in no columns.
         if width > 0 && self.layout.width() != Some(width) {
             self.layout = Layout::terminal(width, self.layout.colour, self.layout.zone().clone());
             self.since_header = None;
@@ -84,9 +80,7 @@ impl<T: Target> TableSink<T> {
         // A screen of a few lines would be headers mostly.
         let due = |lines: usize| self.screen.is_some_and(|screen| screen >= 8 && lines + 1 >= screen);
         if self.since_header.is_none_or(due) {
-            let header = self.layout.header();
-            let style = anstyle::Style::new().bold();
-            let line = if self.layout.colour { format!("{style}{header}{style:#}\n") } else { header + "\n" };
+            let line = self.layout.styled(page::HEADING, &self.layout.header()) + "\n";
             self.since_header = Some(0);
             self.out.push_aside(line.as_bytes())?;
         }
@@ -103,7 +97,7 @@ impl<T: Target> Sink for TableSink<T> {
         let Some(lines) = row(event, &self.layout, clock) else { return Ok(()) };
         self.header_if_due()?;
         // Each event counts once, however many lines it takes.
-        let mut counts = !tells_of_lost_output(event);
+        let mut counts = !reports_lost_output(event);
         for line in lines.split('\n') {
             self.since_header = self.since_header.map(|lines| lines + 1);
             let line = format!("{line}\n");
@@ -118,7 +112,9 @@ impl<T: Target> Sink for TableSink<T> {
 
     fn flush(&mut self) -> Result<(), SinkError> {
         self.out.flush()?;
-        self.measure();
+        if self.follow_terminal {
+            self.measure();
+        }
         Ok(())
     }
 
@@ -168,7 +164,7 @@ mod tests {
         let layout = Layout::terminal(100, false, TimeZone::UTC);
         let mut table = TableSink::new(Stream::new(file.reopen().unwrap()), layout, Some(24));
         for width in [100, 0, 200, 200] {
-            table.resize(width, 24);
+            table.resize(width, Some(24));
             let event = sample::event(sample::ipv4_flow(), sample::retransmit(sample::rto()));
             table.write(&event, &sample::CLOCK).unwrap();
         }

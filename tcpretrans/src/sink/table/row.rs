@@ -1,33 +1,53 @@
 //! An event's line.
 
 use super::{
-    cells::{self, local_time, time_of_day},
-    layout::{Column, Layout, Line},
-    note, sentence,
+    cells::{self, local_time},
+    layout::{Column, Layout},
+    sentence::{self, Scene, Sentence},
     style::Look,
 };
-use crate::event::{Clock, Event, Retransmit, What};
+use crate::{
+    event::{Clock, Event, Retransmit, What},
+    page::{Row, wrap},
+    words::time::{time_of_day, time_of_day_ms},
+};
+
+/// Before what stands below a line.
+const INDENT: &str = "         ";
 
 /// The event's lines without the last newline, mostly one; `None`: the table does not show such events.
 pub fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {
-    let timed = note::with_local_time(&event.what, layout, clock).map(|what| Event { what, ..event.clone() });
-    let event = timed.as_ref().unwrap_or(event);
-    let mut line = match &event.what {
-        What::Retransmit(retransmit) => retransmission(event, retransmit, layout, clock),
-        what => other(event, what, layout, clock)?,
+    let mut row = layout.row();
+    let below = match &event.what {
+        What::Retransmit(retransmit) => retransmission(&mut row, event, retransmit, layout, clock),
+        what => other(&mut row, event, what, layout, clock)?,
     };
-    if let Some(shorter) = note::without(&line, &event.what, layout) {
-        line = other(event, &shorter, layout, clock)?;
-    }
     let style = Look::of(event).style();
-    let styled = |line: String| if layout.colour { format!("{style}{line}{style:#}") } else { line };
-    let below = note::below(&line, &event.what, layout);
-    let lines: Vec<String> = std::iter::once(line).chain(below).map(styled).collect();
-    Some(lines.join("\n"))
+    let mut lines = layout.styled(style, &row.finish());
+    for line in below.iter().flat_map(|below| lines_below(below, layout)) {
+        lines.push('\n');
+        lines.push_str(&layout.styled(style, &line));
+    }
+    Some(lines)
 }
 
-fn retransmission(event: &Event, retransmit: &Retransmit, layout: &Layout, clock: &Clock) -> String {
-    let mut line = Line::new(layout);
+fn lines_below(text: &str, layout: &Layout) -> Vec<String> {
+    match layout.width() {
+        // A terminal of a few columns is nobody's: there the sentence would be a tower of letters.
+        Some(width) if width >= 2 * INDENT.len() => wrap(text, width, INDENT, INDENT),
+        _ => Vec::new(),
+    }
+}
+
+/// Fills the row; what has no room in it is to stand below.
+fn retransmission(
+    row: &mut Row,
+    event: &Event,
+    retransmit: &Retransmit,
+    layout: &Layout,
+    clock: &Clock,
+) -> Option<String> {
+    let mut below = None;
     for &(column, width) in layout.columns() {
         let text = match column {
             Column::Type => cells::type_name(retransmit).into_owned(),
@@ -37,12 +57,17 @@ fn retransmission(event: &Event, retransmit: &Retransmit, layout: &Layout, clock
             Column::Try => cells::tries(retransmit),
             Column::Srtt => cells::srtt(retransmit.srtt_us),
             Column::Cwnd => retransmit.cwnd.to_string(),
-            Column::Outlook => sentence::outlook(retransmit, event.mono_ns, clock, layout, line.room()),
+            Column::Outlook => {
+                let scene = Scene { now_ns: event.mono_ns, clock, layout, room: row.room() };
+                let outlook = sentence::outlook(retransmit, scene);
+                below = outlook.below;
+                outlook.line
+            }
             _ => whose(event, column, width, layout, clock),
         };
-        line.cell(&text, width);
+        row.cell(&text, width);
     }
-    line.finish()
+    below
 }
 
 /// The columns that every event of a flow has.
@@ -51,7 +76,10 @@ fn whose(event: &Event, column: Column, width: usize, layout: &Layout, clock: &C
     let unknown = || cells::UNKNOWN.to_owned();
     let flow = event.flow.as_deref();
     match column {
-        Column::Time => time_of_day(local_time(event.mono_ns, clock, layout.zone()), width),
+        Column::Time => {
+            let at = local_time(event.mono_ns, clock, layout.zone());
+            if width < "15:04:07.123".len() { time_of_day(at) } else { time_of_day_ms(at) }
+        }
         Column::Flow => flow.map_or_else(unknown, |flow| cells::flow(flow, may_be)),
         Column::Process => flow.map_or_else(unknown, |flow| cells::process(flow, may_be)),
         Column::Netns => cells::number(flow.map(|flow| flow.netns).filter(|&netns| netns != 0)),
@@ -78,22 +106,28 @@ fn kind_name(what: &What) -> &'static str {
     }
 }
 
-/// Time, kind, whose, and a sentence.
-fn other(event: &Event, what: &What, layout: &Layout, clock: &Clock) -> Option<String> {
-    let mut line = Line::new(layout);
+/// Time, kind, whose, and a sentence; what has no room in the row is to stand below. `None`: not shown at all.
+fn other(
+    row: &mut Row,
+    event: &Event,
+    what: &What,
+    layout: &Layout,
+    clock: &Clock,
+) -> Option<Option<String>> {
     for &(column, width) in layout.columns() {
         match column {
-            Column::Time => line.cell(&whose(event, column, width, layout, clock), width),
-            Column::Type => line.cell(kind_name(what), width),
+            Column::Time => row.cell(&whose(event, column, width, layout, clock), width),
+            Column::Type => row.cell(kind_name(what), width),
             Column::Flow | Column::Process if event.flow.is_some() => {
-                line.cell(&whose(event, column, width, layout, clock), width);
+                row.cell(&whose(event, column, width, layout, clock), width);
             }
             _ => {}
         }
     }
-    let text = sentence::sentence(what, event.mono_ns, clock, layout, line.room())?;
-    line.cell(&text, 0);
-    Some(line.finish())
+    let scene = Scene { now_ns: event.mono_ns, clock, layout, room: row.room() };
+    let Sentence { line, below } = sentence::sentence(what, scene)?;
+    row.cell(&line, 0);
+    Some(below)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use jiff::civil::DateTime;
 use unicode_width::UnicodeWidthStr;
 
 use super::{
-    cells::{duration, is_usual_state, local_time, state, time_of_day},
+    cells::{UNKNOWN, is_usual_state, local_time, state},
     layout::{Column, Layout},
 };
 use crate::{
@@ -12,154 +12,204 @@ use crate::{
         Clock, Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit,
         Threshold, ThresholdName, Unseen, What,
     },
-    words::{errno, escape::visible},
+    words::{
+        errno,
+        escape::visible,
+        figures::count,
+        time::{date_and_time, millis, time_of_day},
+    },
 };
 
 const NS_PER_MS: u64 = 1_000_000;
 
-/// Ways to say when a flow dies, the most telling first.
-fn deadline_forms(deadline: &Deadline, now_ns: u64, clock: &Clock, layout: &Layout) -> [String; 6] {
-    let left_ms = deadline.expected_ns.saturating_sub(now_ns) / NS_PER_MS;
-    let within = duration(left_ms);
-    let (left, short) = match deadline.retransmissions_left {
-        0 => ("no try left".to_owned(), "0 left".to_owned()),
-        1 => ("1 try left".to_owned(), "1 left".to_owned()),
-        tries => (format!("{tries} tries left"), format!("{tries} left")),
-    };
-    let knob = match deadline.limit {
-        Some(limit) => format!("{}={limit}", deadline.knob.name()),
-        None => deadline.knob.name().to_owned(),
-    };
-    let at = local_time(deadline.expected_ns, clock, layout.zone());
-    let at = date_if_other(at, local_time(now_ns, clock, layout.zone()));
-    [
-        format!("dies {at} in {within}, {left} ({knob})"),
-        format!("dies {at} in {within}, {left}"),
-        format!("dies in {within}, {left}"),
-        format!("in {within}, {left}"),
-        format!("{within}, {short}"),
-        within,
-    ]
+/// What is said in an event's last cell, and what that cell has no room for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sentence {
+    /// On the event's own line.
+    pub line: String,
+    /// Below it. Why a connection ended is the answer that the user came for: where it does not fit, it gets lines
+    /// of its own instead of an ellipsis.
+    pub below: Option<String>,
 }
 
-/// The time of day; with the date if it is another day's.
-fn date_if_other(at: DateTime, now: DateTime) -> String {
-    let time = time_of_day(at, 8);
-    if at.date() == now.date() { time } else { format!("{} {time}", at.date()) }
+impl Sentence {
+    /// The first form that fits; each is what is said, and what that leaves out. If none does, the first goes below.
+    fn first_fitting(forms: impl IntoIterator<Item = (String, Option<String>)>, room: usize) -> Sentence {
+        let mut whole = None;
+        for (line, below) in forms {
+            if line.width() <= room {
+                return Sentence { line, below };
+            }
+            whole.get_or_insert(line);
+        }
+        Sentence { line: String::new(), below: whole }
+    }
 }
 
-/// The last column of a retransmission's line: the most telling form that fits into `room`.
-pub fn outlook(retransmit: &Retransmit, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {
-    let failed = retransmit.err.map(|err| format!("not sent: {}", errno::send_error_name(err)));
-    let unusual = !layout.has(Column::State) && !is_usual_state(retransmit);
+/// When things are shown, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Scene<'a> {
+    /// The event's own time, mono ns.
+    pub now_ns: u64,
+    /// Of the event's session.
+    pub clock: &'a Clock,
+    /// Of the table.
+    pub layout: &'a Layout,
+    /// Columns for the last cell.
+    pub room: usize,
+}
+
+impl Scene<'_> {
+    fn local(&self, mono_ns: u64) -> DateTime {
+        local_time(mono_ns, self.clock, self.layout.zone())
+    }
+
+    /// The time of day; with the date if it is another day's.
+    fn at(&self, mono_ns: u64) -> String {
+        let at = self.local(mono_ns);
+        if at.date() == self.local(self.now_ns).date() { time_of_day(at) } else { date_and_time(at) }
+    }
+
+    /// Ways to say when a flow dies, the most telling first.
+    fn deadline_forms(&self, deadline: &Deadline) -> [String; 6] {
+        let within = millis(deadline.expected_ns.saturating_sub(self.now_ns) / NS_PER_MS);
+        let (left, short) = match deadline.retransmissions_left {
+            0 => ("no try left".to_owned(), "0 left".to_owned()),
+            1 => ("1 try left".to_owned(), "1 left".to_owned()),
+            tries => (format!("{tries} tries left"), format!("{tries} left")),
+        };
+        let knob = match deadline.limit {
+            Some(limit) => format!("{}={limit}", deadline.knob.name()),
+            None => deadline.knob.name().to_owned(),
+        };
+        let at = self.at(deadline.expected_ns);
+        [
+            format!("dies {at} in {within}, {left} ({knob})"),
+            format!("dies {at} in {within}, {left}"),
+            format!("dies in {within}, {left}"),
+            format!("in {within}, {left}"),
+            format!("{within}, {short}"),
+            within,
+        ]
+    }
+}
+
+/// The last column of a retransmission's line.
+pub fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
+    let failed = retransmit.err.map(|err| format!("not sent: {}", err.name()));
+    let unusual = !scene.layout.has(Column::State) && !is_usual_state(retransmit);
     let state = unusual.then(|| state(retransmit.state).into_owned());
     // A peer that answers is not dying: the countdown begins with the first timeout.
     let counts_down = retransmit.retransmits > 0 || retransmit.rto_ms.is_some();
     let deadlines: Vec<Option<String>> = match &retransmit.deadline {
-        Some(deadline) if counts_down => {
-            deadline_forms(deadline, now_ns, clock, layout).into_iter().map(Some).collect()
-        }
+        Some(deadline) if counts_down => scene.deadline_forms(deadline).into_iter().map(Some).collect(),
         _ => vec![None],
     };
-    let joined = |deadline: &Option<String>, state: &Option<String>| {
-        let parts: Vec<&str> = [&failed, deadline, state].into_iter().flatten().map(String::as_str).collect();
-        parts.join(", ")
-    };
-    let with_state = deadlines.iter().map(|deadline| joined(deadline, &state));
-    let without = deadlines.iter().map(|deadline| joined(deadline, &None));
-    let mut forms: Vec<String> = with_state.chain(without).collect();
-    let shortest = forms.pop().unwrap_or_default();
-    let best = forms.into_iter().find(|form| form.len() <= room).unwrap_or(shortest);
-    if best.is_empty() { super::cells::UNKNOWN.to_owned() } else { best }
-}
-
-/// The beginning of a text that has to be readable for the text to be worth beginning.
-const WORTH_CUTTING: usize = 24;
-
-/// Joins as many of the parts as fit. The last one may be cut, if enough of it remains to make sense.
-fn fitting(mut text: String, parts: impl IntoIterator<Item = (&'static str, String)>, room: usize) -> String {
-    for (separator, part) in parts {
-        let left = room.saturating_sub(text.width() + separator.len());
-        if part.width() > left && left < WORTH_CUTTING {
-            break;
-        }
-        text.push_str(separator);
-        text.push_str(&part);
+    if (&failed, &state, &deadlines[..]) == (&None, &None, &[None]) {
+        return Sentence { line: UNKNOWN.to_owned(), below: None };
     }
-    text
+    let shortest = deadlines.last().cloned().flatten().unwrap_or_else(|| UNKNOWN.to_owned());
+    let mut forms = Vec::new();
+    for (failed, below) in [(&failed, &None), (&None, &failed)] {
+        for state in [&state, &None] {
+            for deadline in &deadlines {
+                let parts: Vec<&str> =
+                    [failed, deadline, state].into_iter().flatten().map(String::as_str).collect();
+                if !parts.is_empty() {
+                    forms.push((parts.join(", "), below.clone()));
+                }
+            }
+        }
+    }
+    let chosen = forms.into_iter().find(|(line, _)| line.width() <= scene.room);
+    let (line, below) = chosen.unwrap_or((shortest, failed));
+    Sentence { line, below }
 }
 
-/// The sentence of an event that is no retransmission; `None`: the table does not show it.
-pub fn sentence(what: &What, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> Option<String> {
+/// What is said of an event that is no retransmission; `None`: the table does not show it.
+pub fn sentence(what: &What, scene: Scene<'_>) -> Option<Sentence> {
+    let whole = |text: String| Sentence::first_fitting([(text, None)], scene.room);
     match what {
-        What::Threshold(threshold) => Some(of_threshold(threshold, now_ns, clock, layout, room)),
-        What::InBackoff(flow) => Some(of_in_backoff(flow, now_ns, clock, layout, room)),
-        What::Recovered(recovered) => Some(of_recovered(recovered, room)),
-        What::Closed(closed) => Some(of_closed(closed, room)),
-        What::Lost(lost) => Some(of_lost(*lost)),
-        What::End(end) => Some(of_end(end)),
+        What::Threshold(threshold) => Some(of_threshold(threshold, scene)),
+        What::InBackoff(flow) => Some(of_in_backoff(flow, scene)),
+        What::Recovered(recovered) => Some(of_recovered(recovered, scene.room)),
+        What::Closed(closed) => Some(of_closed(closed, scene)),
+        What::Lost(lost) => Some(whole(of_lost(*lost))),
+        What::End(end) => Some(whole(of_end(end))),
         What::Start(_) | What::Retransmit(_) | What::Observation(_) => None,
     }
 }
 
-fn of_in_backoff(flow: &InBackoff, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {
-    let since = flow.since_ms.map(|ms| format!(" for {}", duration(ms))).unwrap_or_default();
-    let rtos = counted(flow.retransmits.into(), "RTO", "RTOs");
-    let waiting = format!("in trouble{since}: {rtos} so far, waiting {}", duration(flow.rto_ms));
-    let Some(deadline) = &flow.deadline else { return waiting };
-    let forms = deadline_forms(deadline, now_ns, clock, layout);
+fn of_in_backoff(flow: &InBackoff, scene: Scene<'_>) -> Sentence {
+    let since = flow.since_ms.map(|ms| format!(" in {}", millis(ms))).unwrap_or_default();
+    let rtos = count(flow.retransmits.into(), "RTO");
+    let waiting = format!("{rtos}{since}, now waiting {}", millis(flow.rto_ms));
+    let Some(deadline) = &flow.deadline else {
+        return Sentence::first_fitting([(waiting, None)], scene.room);
+    };
+    let forms = scene.deadline_forms(deadline);
     let both = forms.iter().map(|form| format!("{waiting}; {form}"));
     // Where there is no room for both, when it dies matters more.
-    let either = both.chain(forms.iter().skip(2).cloned()).find(|text| text.width() <= room);
-    either.unwrap_or_else(|| forms[5].clone())
+    let either = both.chain(forms.iter().skip(2).cloned()).map(|form| (form, None));
+    Sentence::first_fitting(either, scene.room)
 }
 
-fn of_threshold(threshold: &Threshold, now_ns: u64, clock: &Clock, layout: &Layout, room: usize) -> String {
+fn of_threshold(threshold: &Threshold, scene: Scene<'_>) -> Sentence {
     let note = match (threshold.note.as_str(), threshold.name) {
         ("", ThresholdName::Retries1) => "tcp_retries1 passed: the kernel doubts the route",
-        ("", ThresholdName::Deadline) => "most of the time until its death is used",
+        ("", ThresholdName::Deadline) => "most of the time until it dies is used",
         (note, _) => note,
     };
-    let note = visible(note);
-    let Some(deadline) = &threshold.deadline else { return note.into_owned() };
-    let forms = deadline_forms(deadline, now_ns, clock, layout);
-    let full = format!("{note}; {}", forms[0]);
-    if full.width() <= room {
-        return full;
-    }
+    let note = visible(note).into_owned();
+    let Some(deadline) = &threshold.deadline else {
+        return Sentence::first_fitting([(note, None)], scene.room);
+    };
+    let forms = scene.deadline_forms(deadline);
+    let both = [format!("{note}; {}", forms[0]), format!("{}; {note}", forms[2])].map(|both| (both, None));
     // Where there is little room, when it dies matters more than why we say so.
-    let dies = forms.iter().skip(2).find(|form| form.len() <= room).unwrap_or(&forms[5]).clone();
-    fitting(dies, [("; ", note.into_owned())], room)
+    let dies = forms.into_iter().skip(2).map(|form| (form, Some(note.clone())));
+    Sentence::first_fitting(both.into_iter().chain(dies), scene.room)
 }
 
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn of_recovered(recovered: &Recovered, room: usize) -> String {
-    let attempts = counted(recovered.retransmissions.into(), "retransmission", "retransmissions");
-    let mut parts = Vec::new();
-    if recovered.spurious == Some(true) {
-        parts.push((", ", "all unnecessary".to_owned()));
-    }
-    match recovered.max_backoff {
-        0 => {}
-        1 => parts.push((", ", "1 RTO".to_owned())),
-        rtos => parts.push((", ", format!("{rtos} RTOs in a row"))),
-    }
-    parts.push((", ", counted(recovered.segs.into(), "segment", "segments")));
+fn of_recovered(recovered: &Recovered, room: usize) -> Sentence {
     // Seen only afterwards, at the flow's next event: it was over by then, at the latest.
     let when = match recovered.by {
         RecoveredBy::Progress | RecoveredBy::Close => "within",
         RecoveredBy::CongState | RecoveredBy::TlpAck | RecoveredBy::Established => "after",
     };
-    fitting(format!("{when} {}: {attempts}", duration(recovered.duration_ms)), parts, room)
+    let mut parts = vec![count(recovered.retransmissions.into(), "retransmission")];
+    if recovered.spurious == Some(true) {
+        parts.push("all spurious".to_owned());
+    }
+    match recovered.max_backoff {
+        0 => {}
+        1 => parts.push("1 RTO".to_owned()),
+        rtos => parts.push(format!("{rtos} RTOs in a row")),
+    }
+    parts.push(count(recovered.segs.into(), "segment"));
+    let when = format!("{when} {}", millis(recovered.duration_ms));
+    // The details are in JSON: where there is no room, the last ones are left out.
+    let detailed = (1..=parts.len()).rev().map(|some| format!("{when}: {}", parts[..some].join(", ")));
+    Sentence::first_fitting(detailed.chain([when.clone()]).map(|form| (form, None)), room)
 }
 
-fn of_closed(closed: &Closed, room: usize) -> String {
-    let error = closed.error.map(|error| (" ", format!("({})", errno::name(error))));
-    let note = (!closed.note.is_empty()).then(|| (": ", visible(&closed.note).into_owned()));
-    fitting(closed.cause.name().to_owned(), error.into_iter().chain(note), room)
+fn of_closed(closed: &Closed, scene: Scene<'_>) -> Sentence {
+    let cause = closed.cause.name();
+    let cause_and_error = match closed.error {
+        Some(error) => format!("{cause} ({})", errno::name(error)),
+        None => cause.to_owned(),
+    };
+    let note = closed.sentence(|mono_ns| time_of_day(scene.local(mono_ns)));
+    if note.is_empty() {
+        return Sentence::first_fitting([(cause_and_error, None), (cause.to_owned(), None)], scene.room);
+    }
+    let note = visible(&note).into_owned();
+    let forms = [
+        (format!("{cause_and_error}: {note}"), None),
+        (cause_and_error, Some(note.clone())),
+        (cause.to_owned(), Some(note)),
+    ];
+    Sentence::first_fitting(forms, scene.room)
 }
 
 fn of_lost(lost: Lost) -> String {
@@ -170,40 +220,36 @@ fn of_lost(lost: Lost) -> String {
         LostWhere::Output => "the output could not be written",
         LostWhere::Unseen => return of_unseen(lost),
     };
-    format!("{}: {why}", counted(lost.records, "record", "records"))
+    format!("{}: {why}", count(lost.records, "record"))
 }
 
 fn of_unseen(lost: Lost) -> String {
     let unseen = lost.unseen.unwrap_or(Unseen { segs: 0, maybe_failed: false });
     let what = if unseen.maybe_failed { "sent or failed locally" } else { "sent" };
+    let seen_by = "without an event: known only from the socket's counters";
     match unseen.segs {
-        0 => format!(
-            "{} unseen: only the socket's own count tells",
-            counted(lost.records, "timeout", "timeouts")
-        ),
-        segs => format!(
-            "{} {what} unseen: only the socket's own count tells",
-            counted(segs, "segment", "segments")
-        ),
+        0 => format!("{} {seen_by}", count(lost.records, "timeout")),
+        segs => format!("{} {what} {seen_by}", count(segs, "segment")),
     }
 }
 
 fn of_end(end: &End) -> String {
-    let sent: u64 = end.retransmits.values().map(|total| total.sent).sum();
-    let failed: u64 = end.retransmits.values().map(|total| total.failed).sum();
-    let closed: u64 = end.closed.values().sum();
-    let lost: u64 = end.lost.values().sum();
+    // A damaged recording may have any counts.
+    let sent = end.retransmits.values().fold(0_u64, |sum, total| sum.saturating_add(total.sent));
+    let failed = end.retransmits.values().fold(0_u64, |sum, total| sum.saturating_add(total.failed));
+    let closed = end.closed.values().fold(0_u64, |sum, &count| sum.saturating_add(count));
+    let lost = end.lost.values().fold(0_u64, |sum, &count| sum.saturating_add(count));
     let mut text = format!(
         "{} in {}, {} recovered, {closed} closed",
-        counted(sent, "retransmission", "retransmissions"),
-        duration(end.duration_ms),
+        count(sent, "retransmission"),
+        millis(end.duration_ms),
         end.recovered,
     );
     if failed > 0 {
         text.push_str(&format!(", {failed} not sent"));
     }
     if lost > 0 {
-        text.push_str(&format!(", {} lost", counted(lost, "record", "records")));
+        text.push_str(&format!(", {} lost", count(lost, "record")));
     }
     text
 }

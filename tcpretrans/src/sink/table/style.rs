@@ -1,8 +1,11 @@
 //! What matters more looks different.
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
-use crate::event::{Cause, Closed, Event, LostWhere, Retransmit, RetransmitType, What};
+use crate::{
+    event::{Closed, Event, LostWhere, Retransmit, RetransmitType, What, cause::Manner},
+    page,
+};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +28,12 @@ impl Look {
     /// For terminals.
     pub fn style(self) -> Style {
         match self {
-            Look::Faint => Style::new().dimmed(),
-            Look::Plain => Style::new(),
-            Look::Notice => AnsiColor::Yellow.on_default(),
-            Look::Good => AnsiColor::Green.on_default(),
-            Look::Bad => AnsiColor::Red.on_default(),
-            Look::Alarm => AnsiColor::Red.on_default().bold(),
+            Look::Faint => page::FAINT,
+            Look::Plain => page::PLAIN,
+            Look::Notice => page::NOTICE,
+            Look::Good => page::GOOD,
+            Look::Bad => page::BAD,
+            Look::Alarm => page::ALARM,
         }
     }
 
@@ -72,43 +75,18 @@ fn of_retransmit(retransmit: &Retransmit) -> Look {
 }
 
 fn of_closed(closed: &Closed) -> Look {
-    match closed.cause {
-        Cause::RetransmitTimeout
-        | Cause::UserTimeout
-        | Cause::ConnectTimeout
-        | Cause::KeepaliveTimeout
-        | Cause::ZeroWindowTimeout
-        | Cause::OrphanTimeout
-        | Cause::OutOfMemory => Look::Alarm,
-        Cause::ConnectRefused
-        | Cause::ConnectAbandoned
-        | Cause::ResetByPeer
-        | Cause::ResetByLocal
-        | Cause::AdminKill
-        | Cause::IcmpError => Look::Bad,
-        Cause::ClosedByLocal | Cause::ClosedByPeer | Cause::SimultaneousClose => Look::Faint,
-        Cause::Unknown => Look::Plain,
-    }
-}
-
-/// Is colour wanted? `env` gives environment variables. As the conventions have it: NO_COLOR (no-color.org)
-/// first, then CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors), then whether it is a terminal at all.
-pub fn colour_wanted(is_terminal: bool, env: impl Fn(&str) -> Option<String>) -> bool {
-    let set = |name| env(name).is_some_and(|value| !value.is_empty());
-    let is_zero = |name| env(name).is_some_and(|value| value == "0");
-    if set("NO_COLOR") {
-        false
-    } else if set("CLICOLOR_FORCE") && !is_zero("CLICOLOR_FORCE") {
-        true
-    } else {
-        is_terminal && !is_zero("CLICOLOR") && env("TERM").is_none_or(|term| term != "dumb")
+    match closed.cause.manner() {
+        Manner::Timeout(_) | Manner::Dropped => Look::Alarm,
+        Manner::CutOff => Look::Bad,
+        Manner::Orderly => Look::Faint,
+        Manner::Unknown => Look::Plain,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{LostWhere, SendError, samples as sample};
+    use crate::event::{Cause, LostWhere, SendError, samples as sample};
 
     fn look(retransmit: Retransmit) -> Look {
         Look::of(&sample::event(sample::ipv4_flow(), sample::retransmit(retransmit)))
@@ -139,23 +117,5 @@ mod tests {
             Look::Good
         );
         assert_eq!(Look::of(&sample::lost(1, LostWhere::Ring)), Look::Bad);
-    }
-
-    #[test]
-    fn colour_by_the_conventions() {
-        let wanted = |is_terminal, env: &[(&str, &str)]| {
-            colour_wanted(is_terminal, |name| {
-                env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-            })
-        };
-        assert!(wanted(true, &[("TERM", "xterm")]));
-        assert!(!wanted(false, &[]));
-        assert!(!wanted(true, &[("NO_COLOR", "1")]));
-        assert!(wanted(true, &[("NO_COLOR", "")]));
-        assert!(wanted(false, &[("CLICOLOR_FORCE", "1")]));
-        assert!(!wanted(false, &[("CLICOLOR_FORCE", "0")]));
-        assert!(!wanted(false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
-        assert!(!wanted(true, &[("CLICOLOR", "0")]));
-        assert!(!wanted(true, &[("TERM", "dumb")]));
     }
 }

@@ -127,7 +127,7 @@ fn an_application_gives_up_before_the_first_retransmission_of_its_syn() {
     let closed = abandoned(
         &[
             &who,
-            "with 1 SYN unanswered: it did not wait for the first retransmission, which comes after 1.0 s",
+            "with 1 SYN unanswered: it did not wait for the first retransmission, which comes after 1 s",
             "; TCP itself would have tried until ",
             " UTC",
         ],

@@ -87,7 +87,7 @@ fn the_own_interface_was_down_before_anything_was_sent() {
     await_death(&client);
     let closed = scene.end_of(id);
     // What the sender's own IP layer refuses is not in flight: TCP probes for it, and forgets the errors.
-    gave_up("ETIMEDOUT", &["nothing left this machine, for want of a route", "17 bytes undelivered"])
+    gave_up("ETIMEDOUT", &["nothing left this machine: it has no route", "17 bytes undelivered"])
         .check_with(&closed, &client);
     assert_eq!(number(&closed, "unsent_bytes"), 17, "{closed}");
     scene.finish();

@@ -81,10 +81,7 @@ fn keepalive_probes_are_unanswered() {
         who: Some("kernel"),
         knob: Some("keepalive"),
         error: Some("ETIMEDOUT"),
-        note: &[
-            "did not answer 2 keepalive probes",
-            "(keepalive: idle for 1.0 s, then 2 probes every 1.0 s)",
-        ],
+        note: &["did not answer 2 keepalive probes", "(keepalive: idle for 1 s, then 2 probes every 1 s)"],
     }
     .check_with(&closed, &client);
     assert_eq!((number(&closed, "retransmissions"), number(&closed, "unacked_bytes")), (0, 0), "{closed}");

@@ -9,7 +9,7 @@ fn in_backoff() -> Story {
     story.wait_ms(10_000);
     let sock = &mut story.record.sock;
     (sock.icsk_retransmits, sock.icsk_backoff, sock.icsk_pending) = (3, 3, 1);
-    sock.ca_state = ca_state::LOSS;
+    sock.ca_state = CaState::Loss as u8;
     sock.icsk_rto = 408;
     sock.retrans_stamp = (story.record.mono_ns / 1_000_000 - 1400) as u32;
     sock.timer_expires = story.record.jiffies + 200;
@@ -17,27 +17,27 @@ fn in_backoff() -> Story {
 }
 
 fn seeds(story: &Story) -> Vec<&InBackoff> {
-    let told = story.events.iter().filter_map(|event| match &event.what {
+    let found = story.events.iter().filter_map(|event| match &event.what {
         What::InBackoff(flow) => Some(&**flow),
         _ => None,
     });
-    told.collect()
+    found.collect()
 }
 
 #[test]
-fn a_flow_found_in_backoff_is_told_and_goes_on_from_there() {
+fn a_flow_found_in_backoff_is_reported_and_goes_on_from_there() {
     let mut story = in_backoff();
     story.say(Kind::Seed);
-    let told = seeds(&story);
-    assert_eq!((told.len(), told[0].retransmits, told[0].rto_ms), (1, 3, 1632));
-    assert_eq!((told[0].since_ms, told[0].episode), (Some(1400), 1));
+    let found = seeds(&story);
+    assert_eq!((found.len(), found[0].retransmits, found[0].rto_ms), (1, 3, 1632));
+    assert_eq!((found[0].since_ms, found[0].episode), (Some(1400), 1));
     story.rto();
     let event = story.retransmits()[0];
     assert_eq!((event.retransmits, event.episode), (4, 1), "the same episode");
 }
 
 #[test]
-fn a_flow_whose_latest_timeout_is_told_already_is_not_found_again() {
+fn a_flow_whose_latest_timeout_was_seen_already_is_not_found_again() {
     let mut story = in_backoff();
     story.record.sock.icsk_retransmits = 2;
     story.rto();
@@ -56,8 +56,8 @@ fn timeouts_that_were_seen_and_found_count_once() {
     story.record.sock.icsk_retransmits += 2;
     story.say(Kind::Seed);
     story.record.sock.sk_err = libc::ETIMEDOUT as u32;
-    story.state(tcp_state::CLOSE);
+    story.state(CLOSE);
     story.end();
     let closed = story.closed()[0];
-    assert_eq!((closed.retransmissions, closed.segs), (3, 3), "one seen, and two that no event told of");
+    assert_eq!((closed.retransmissions, closed.segs), (3, 3), "one seen, and two that no event showed");
 }
