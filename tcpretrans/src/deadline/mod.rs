@@ -13,6 +13,29 @@
 //! within its jiffy it was, a tick between the probe and the timer's arming, a late softirq, ms that the kernel
 //! cuts off. If a budget ends within these of a timeout, the bounds reach from one timeout to the next.
 //!
+//! ```
+//! use tcpretrans::{
+//!     deadline,
+//!     event::{Knob, What},
+//!     recording::{Detail, Reader},
+//!     socket::Hz,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! for recorded in Reader::open(&["tests/recordings/night.jsonl".into()], Detail::Whole)? {
+//!     if let What::Retransmit(retransmit) = recorded?.event.what
+//!         && let Some(deadline) = deadline::of_record(retransmit.ty, &retransmit.record, Hz::new(250))
+//!         && deadline.knob == Knob::TcpRetries2
+//!     {
+//!         println!("{:?} ns after the start of the machine, or at the latest at {:?}", deadline.expected_ns,
+//!             deadline.latest_ns);
+//!         assert!((deadline.earliest_ns..=deadline.latest_ns).contains(&deadline.expected_ns));
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A deadline is given for every retransmission that can end in a timeout, ACK-clocked ones included: it
 //! is what happens if nothing arrives from now on. The next event corrects it.
 

@@ -25,8 +25,8 @@ use crate::{
     socket::{CaState, Hz, Nanos, RecordExt, SnapshotExt, TcpState},
 };
 
-/// Flows that are remembered at the same time by default.
-pub const DEFAULT_MAX_FLOWS: usize = 131_072;
+/// Flows that are remembered at the same time, unless it is decided otherwise.
+const MAX_FLOWS: usize = 131_072;
 
 /// What the correlator must know beforehand.
 #[derive(Debug, Clone)]
@@ -47,6 +47,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// For a kernel with so many ticks a second, of which nothing else is known; warns at half of the time.
+    pub fn new(hz: u32) -> Config {
+        Config {
+            hz,
+            request_rto_max: None,
+            warn_at: 0.5,
+            all_closes: false,
+            reset_reasons: HashMap::new(),
+            max_flows: MAX_FLOWS,
+        }
+    }
+
     pub(super) fn hz(&self) -> Hz {
         Hz::new(self.hz)
     }
