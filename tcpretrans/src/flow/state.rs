@@ -31,7 +31,7 @@ pub struct FlowState {
     pub episodes: u32,
     /// The one that is not over.
     pub episode: Option<Box<Episode>>,
-    /// Attempts that were sent, whole life.
+    /// Attempts that were sent, since the flow is known.
     pub retransmissions: u32,
     /// Segments in them.
     pub segs: u32,
@@ -39,7 +39,7 @@ pub struct FlowState {
     pub first_fin: Option<Side>,
     /// Who closed the socket here.
     pub closer: Option<Closer>,
-    /// An end hung up while TCP was still trying.
+    /// An end closed while TCP was retransmitting.
     pub hung_up: Option<Box<HungUp>>,
     /// The application closed with data unacknowledged, before the first RTO: a hang-up, should that data turn out
     /// to be lost.

@@ -60,7 +60,7 @@ pub enum AttachError {
     Specialise(#[from] SpecialiseError),
     /// The limit of locked memory, which maps count against on this kernel.
     #[error(
-        "no right to make BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
+        "no privilege to create BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
          limit (ulimit -l unlimited), run tcpretrans as root, or grant CAP_SYS_RESOURCE as well"
     )]
     LockedMemory,

@@ -115,5 +115,5 @@ pub(super) fn of_state_changes(bench: &Bench) -> Result<Vec<Row>> {
     let times = time(bench, "inet_sock_set_state", tools::tcpstates, || {
         traffic::connections_a_second(&lab.left, span).map(drop)
     })?;
-    rows("kernel time per `inet_sock_set_state`, untroubled connections", &times, "tcpstates", 80.0, 15.0)
+    rows("kernel time per `inet_sock_set_state`, connections without losses", &times, "tcpstates", 80.0, 15.0)
 }

@@ -40,7 +40,7 @@ pub(super) fn peak(bench: &Bench) -> Result<Vec<Row>> {
     Ok(vec![
         row("memory, idle (VmRSS, highest VmHWM)".into(), idle, MOST_IDLE_MIB),
         row(
-            format!("memory with {} flows in trouble", super::table::thousands(flows as f64)),
+            format!("memory with {} retransmitting flows", super::table::thousands(flows as f64)),
             troubled,
             MOST_TROUBLED_MIB,
         ),
@@ -54,7 +54,7 @@ fn await_repetitions(namespace: &Namespace, count: usize) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(50));
     }
-    anyhow::bail!("the SYNs are not repeated")
+    anyhow::bail!("the SYNs are not retransmitted")
 }
 
 /// A process's memory.
@@ -67,7 +67,7 @@ struct Resident {
 impl Resident {
     fn of(pid: u32) -> Result<Resident> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the tracer is gone")?;
-        Resident::parse(&status).context("/proc tells no VmRSS")
+        Resident::parse(&status).context("/proc shows no VmRSS")
     }
 
     fn parse(status: &str) -> Option<Resident> {

@@ -332,7 +332,7 @@ pub fn await_info(socket: &TcpStream, limit: Duration, suits: impl Fn(&Info) -> 
             return Ok(info);
         }
         if start.elapsed() > limit {
-            bail!("waited {limit:?} in vain; the socket is at {info:?}");
+            bail!("waited {limit:?} without success; the socket is at {info:?}");
         }
         std::thread::sleep(Duration::from_millis(1));
     }

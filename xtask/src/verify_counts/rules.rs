@@ -88,7 +88,7 @@ pub const RULES: &[Rule] = &[
         counter: "TCPTimeouts",
         ours: |end| end.of("timeouts", &["retransmitted", "synack", "gave_up"]),
         words: "timeouts",
-        besides: Some(Besides { count: |untold| untold.expired_requests, what: "requests that ran out" }),
+        besides: Some(Besides { count: |untold| untold.expired_requests, what: "requests that timed out" }),
         has_failures: true,
     },
     // tcp_send_loss_probe, once the probe is sent. It prefers new data to a retransmission.
@@ -162,7 +162,7 @@ pub fn judge(kernel: impl Fn(&str) -> u64, end: &End, untold: &Untold, failures_
                 (
                     None,
                     (rest > 0)
-                        .then(|| format!("{rest} attempts that failed, of which this kernel does not tell")),
+                        .then(|| format!("{rest} attempts that failed, which this kernel does not report")),
                 )
             } else if let Some(Besides { count, what }) = rule.besides {
                 let untold = count(untold);

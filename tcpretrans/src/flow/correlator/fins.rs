@@ -1,4 +1,4 @@
-//! Whose FIN came first, who closed, and whether that was a hang-up.
+//! Whose FIN came first, who closed, and whether TCP was retransmitting then.
 
 use tcpretrans_ebpf::{Kind, Record};
 

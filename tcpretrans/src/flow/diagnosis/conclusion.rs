@@ -34,7 +34,7 @@ pub(super) enum How {
     DataAfterClose,
     /// `TCP_LINGER2` is negative.
     NegativeLinger2,
-    /// An orphan waited for the peer's FIN in vain (`tcp_fin_timeout`, `TCP_LINGER2`).
+    /// An orphan timed out in FIN_WAIT2: the peer sent no FIN (`tcp_fin_timeout`, `TCP_LINGER2`).
     FinTimeout,
     /// Nothing ever left this machine: its firewall or queueing discipline dropped it.
     NeverLeft,

@@ -161,7 +161,7 @@ fn reset_by_local(state: &FlowState, record: &Record, conclusion: &Conclusion, c
             format!("its listener was closed by {} before the connection was accepted", current(record))
         }
         How::DataAfterClose => format!(
-            "{}{}, then reset by the kernel: data arrived that nobody was left to read",
+            "{}{}, then reset by the kernel: data arrived after the application had closed",
             closed_by_local(state, closed),
             situation::in_trouble_only(closed)
         ),

@@ -134,7 +134,7 @@ fn forecasts(report: &Report) -> Option<(&'static str, String)> {
     Some(("Predictions", text))
 }
 
-/// Is it worth telling both?
+/// Is it worth showing both?
 fn differ(one: u64, other: u64) -> bool {
     one.abs_diff(other) > one / 10
 }
@@ -199,7 +199,7 @@ struct Histogram {
 }
 
 impl Histogram {
-    /// The shortest bar for the most that can be told from half of it at a glance.
+    /// The shortest bar for the highest count that can be distinguished from half of it at a glance.
     const LEAST_BAR: usize = 6;
 
     fn figures(&self) -> [usize; 2] {

@@ -1,4 +1,4 @@
-//! Forecasts of death against what came.
+//! Predicted timeouts, compared with the real ones.
 
 use super::{episode::Forecast, spread::Spread};
 use crate::event::Closed;
@@ -8,9 +8,9 @@ use crate::event::Closed;
 pub struct Error {
     /// Without the sign, us.
     pub off_us: Spread,
-    /// The death that came soonest before its forecast (negative) or least after it, us.
+    /// The timeout that came soonest before its forecast (negative) or least after it, us.
     pub earliest_us: i64,
-    /// The death that came latest after its forecast, us.
+    /// The timeout that came latest after its forecast, us.
     pub latest_us: i64,
 }
 
@@ -25,25 +25,25 @@ impl Error {
     }
 }
 
-/// Deaths by the kernel's own timers, and what was foretold of them.
+/// Timeouts by the kernel's own timers, and how they were predicted.
 #[derive(Debug, Clone, Default)]
 pub struct Forecasts {
-    /// Deaths of which there was a forecast.
+    /// Timeouts of which there was a forecast.
     pub foretold: u64,
-    /// Deaths of which there was none.
+    /// Timeouts of which there was none.
     pub not_foretold: u64,
-    /// The forecast made at the first timeout of the last episode, against the death.
+    /// The forecast made at the first RTO of the last episode, compared with the real timeout.
     pub first: Error,
-    /// Of those, how many deaths came within the window that it gave.
+    /// Of those, how many came within the range that it gave.
     pub within_window: u64,
-    /// How long before the death it was made, ms.
+    /// How long before the timeout it was made, ms.
     pub lead_ms: Spread,
-    /// The last forecast before the death.
+    /// The last forecast before the timeout.
     pub last: Error,
 }
 
 impl Forecasts {
-    /// A connection ended; `first` is what was foretold at the first timeout of the episode that it ended in.
+    /// A connection ended; `first` is the forecast made at the first RTO of the episode that it ended in.
     pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<Forecast>) {
         if !closed.cause.is_kernel_timeout() {
             return;

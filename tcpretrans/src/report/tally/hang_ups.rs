@@ -1,4 +1,4 @@
-//! Who hung up while TCP was still trying.
+//! Who closed while TCP was retransmitting.
 
 use super::spread::Spread;
 use crate::event::{Cause, Closed, HungUpSide};

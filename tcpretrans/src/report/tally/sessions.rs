@@ -40,7 +40,7 @@ pub struct Sessions {
     pub kernels: BTreeSet<String>,
 }
 
-/// More kernels are not told.
+/// More kernels are not named.
 const MOST_KERNELS: usize = 8;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Current {
     first_ns: i64,
     last_ns: i64,
     ended: bool,
-    /// What its `lost` events told of, by place.
+    /// What its `lost` events reported, by place.
     told: BTreeMap<LostWhere, u64>,
 }
 
