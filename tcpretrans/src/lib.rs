@@ -1,4 +1,4 @@
-//! tcpretrans: traces TCP retransmissions live, and shows when and why connections time out.
+//! tcpretrans: traces TCP retransmissions live, and tells when and why a connection will die.
 //!
 //! One way through the house: `kernel` (programs, ring buffer) -> records (`tcpretrans_ebpf::Record`) ->
 //! `flow` (correlation: pure, no I/O, no clock) -> `event` -> `sink` (table, JSON Lines).

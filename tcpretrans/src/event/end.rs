@@ -36,7 +36,7 @@ pub struct End {
     pub records_sent: u64,
     /// Records that were read from it.
     pub records_received: u64,
-    /// Flows still remembered: connections that had trouble and are still open, and handshakes in progress.
+    /// Flows still remembered: open connections that retransmitted, and handshakes in progress.
     pub flows_left: u64,
 }
 

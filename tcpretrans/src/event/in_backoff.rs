@@ -1,4 +1,4 @@
-//! A connection that was in trouble already when the trace began.
+//! A connection that was already in RTO backoff when the trace began.
 
 #[cfg(test)]
 use tcpretrans_ebpf::tcp_state;
@@ -9,7 +9,7 @@ use super::{
 };
 
 object! {
-    /// A connection that was in trouble already when the trace began: how far its backoff has come.
+    /// A connection that was already in RTO backoff when the trace began.
     #[derive(Debug, Clone, PartialEq)]
     pub struct InBackoff {
         /// TCP state (`tcpretrans_ebpf::tcp_state`).

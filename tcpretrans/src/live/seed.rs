@@ -1,4 +1,4 @@
-//! Connections that were in trouble before the trace began.
+//! Connections that were in RTO backoff before the trace began.
 
 use std::io::Read;
 

@@ -1,4 +1,4 @@
-//! Memory: with nothing to trace, and with very many flows in trouble.
+//! Memory: with nothing to trace, and with very many retransmitting flows.
 
 use std::{fs, thread, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::lab::{Lab, Namespace};
 
-/// Flows in trouble.
+/// Retransmitting flows.
 const FLOWS: usize = 100_000;
 const MOST_IDLE_MIB: f64 = 15.0;
 const MOST_TROUBLED_MIB: f64 = 64.0;

@@ -1,4 +1,4 @@
-//! Installing a BPF toolchain, and telling people how to.
+//! Installing a BPF toolchain, and how to.
 
 use std::{fmt::Write, process::Command, thread, time::Duration};
 

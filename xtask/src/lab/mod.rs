@@ -1,4 +1,4 @@
-//! A network of two hosts on one machine, and real trouble between them.
+//! A network of two hosts on one machine, and real losses between them.
 //!
 //! [`Lab::new`] makes two network namespaces, `left` and `right`, joined by a veth pair, with IPv4 and IPv6
 //! addresses that work at once. `left.run(|| TcpStream::connect(..))` opens a socket inside; the socket stays

@@ -78,7 +78,7 @@ pub(super) fn synack_loss(lab: &Lab) -> Result<Played> {
     connect_under_loss(lab, &lab.left, &Packets::all().syn_ack())
 }
 
-/// Each request's timer expires twice: one SYN-ACK more, and then it is dropped, which no tracepoint tells.
+/// Each request's timer expires twice: one SYN-ACK more, and then it is dropped, which no tracepoint shows.
 pub(super) fn request_expiry(lab: &Lab) -> Result<Played> {
     const CALLS: u64 = 10;
     lab.right.sysctl("net.ipv4.tcp_synack_retries", "1")?;

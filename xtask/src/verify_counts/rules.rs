@@ -4,7 +4,7 @@
 
 use super::traced::End;
 
-/// What the kernel counts and no tracepoint tells. A scenario says how many there are, if it can know.
+/// What the kernel counts and no tracepoint shows. A scenario says how many there are, if it can know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Untold {
     /// Tail loss probes that sent new data, and so retransmitted nothing.
@@ -38,7 +38,7 @@ pub struct Rule {
     pub has_failures: bool,
 }
 
-/// Something that a counter counts and no tracepoint tells.
+/// Something that a counter counts and no tracepoint shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Besides {
     count: fn(&Untold) -> Option<u64>,
@@ -130,7 +130,7 @@ pub struct Row {
     pub kernel: u64,
     /// What the tool says.
     pub tool: u64,
-    /// What is known to come on top, untold; `None`: any number may.
+    /// What is known to come on top, without an event; `None`: any number may.
     pub untold: Option<u64>,
     /// The rule in words.
     pub words: String,

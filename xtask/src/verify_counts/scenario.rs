@@ -34,7 +34,7 @@ enum Play {
 pub struct Played {
     /// All ends of all connections.
     pub sockets: Vec<Watched>,
-    /// What no tracepoint tells.
+    /// What no tracepoint shows.
     pub untold: Untold,
 }
 

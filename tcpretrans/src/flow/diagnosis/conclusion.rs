@@ -30,7 +30,7 @@ pub(super) enum How {
     Disconnected,
     /// The listener closed before accept().
     NotAccepted,
-    /// Data arrived that nobody is left to read.
+    /// Data arrived after the application had closed.
     DataAfterClose,
     /// `TCP_LINGER2` is negative.
     NegativeLinger2,

@@ -1,4 +1,4 @@
-//! An end that hangs up while what was sent is unacknowledged and TCP is still trying.
+//! An end that closes while data is unacknowledged and TCP retransmits it, or would (`hung_up`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Diagnosis: how a connection in trouble ended, who ended it, and why.
+//! Diagnosis: how a connection with losses ended, who ended it, and why.
 
 mod cause;
 #[cfg(test)]

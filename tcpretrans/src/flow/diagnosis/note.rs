@@ -128,7 +128,7 @@ fn earlier(state: &FlowState, closed: &Closed) -> Option<String> {
     closed_here.then(|| format!("{}{}", closed_by_local(state, closed), situation::in_trouble_only(closed)))
 }
 
-/// `closed by the local application (java, pid 123)`, or how its process died.
+/// `closed by the local application (java, pid 123)`, or how its process ended.
 fn closed_by_local(state: &FlowState, closed: &Closed) -> String {
     by_local(state, closed, "closed")
 }

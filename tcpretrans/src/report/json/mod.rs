@@ -119,8 +119,8 @@ fn document(report: &Report, subject: &Subject) -> Document {
         },
         worst_episodes: report.worst.iter().take(top).map(episode).collect(),
         forecasts: Forecasts {
-            foretold: report.forecasts.foretold,
-            not_foretold: report.forecasts.not_foretold,
+            foretold: report.forecasts.predicted,
+            not_foretold: report.forecasts.not_predicted,
             first: forecast(&report.forecasts.first),
             first_within_window: report.forecasts.within_window,
             first_lead_ms: quantiles(&report.forecasts.lead_ms),

@@ -29,9 +29,9 @@ impl Error {
 #[derive(Debug, Clone, Default)]
 pub struct Forecasts {
     /// Timeouts of which there was a forecast.
-    pub foretold: u64,
+    pub predicted: u64,
     /// Timeouts of which there was none.
-    pub not_foretold: u64,
+    pub not_predicted: u64,
     /// The forecast made at the first RTO of the last episode, compared with the real timeout.
     pub first: Error,
     /// Of those, how many came within the range that it gave.
@@ -49,12 +49,12 @@ impl Forecasts {
             return;
         }
         let Some(predicted_ns) = closed.predicted_at_ns else {
-            self.not_foretold += 1;
+            self.not_predicted += 1;
             return;
         };
-        self.foretold += 1;
+        self.predicted += 1;
         self.last.record(closed_ns, predicted_ns);
-        // Nobody can foretell that another knob will matter: that the application closes, say.
+        // Nobody can predict that another knob will matter: that the application closes, say.
         if let Some(first) = first.filter(|first| Some(first.knob) == closed.knob) {
             self.first.record(closed_ns, first.expected_ns);
             self.within_window += u64::from((first.earliest_ns..=first.latest_ns).contains(&closed_ns));
@@ -79,23 +79,23 @@ mod tests {
         let mut forecasts = Forecasts::default();
         let closed = Closed { predicted_at_ns: Some(NOW_NS + 7_000), ..sample::closed() };
         forecasts.closed(&closed, NOW_NS, Some(forecast(Knob::TcpRetries2)));
-        assert_eq!((forecasts.foretold, forecasts.within_window, forecasts.not_foretold), (1, 1, 0));
+        assert_eq!((forecasts.predicted, forecasts.within_window, forecasts.not_predicted), (1, 1, 0));
         assert_eq!((forecasts.first.earliest_us, forecasts.first.latest_us), (4000, 4000));
         assert_eq!((forecasts.last.earliest_us, forecasts.last.latest_us), (-7, -7));
         assert_eq!((forecasts.last.off_us.max(), forecasts.lead_ms.max()), (Some(7), Some(10_000)));
         forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpOrphanRetries)));
-        assert_eq!((forecasts.foretold, forecasts.first.off_us.count()), (2, 1), "another knob's forecast");
+        assert_eq!((forecasts.predicted, forecasts.first.off_us.count()), (2, 1), "another knob's forecast");
         forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpRetries2)));
         assert_eq!(forecasts.within_window, 1, "too late");
     }
 
     #[test]
-    fn only_the_kernels_own_patience_can_be_foretold() {
+    fn only_the_kernels_own_timeouts_can_be_predicted() {
         let mut forecasts = Forecasts::default();
         let reset = Closed { cause: Cause::ResetByPeer, ..sample::closed() };
         forecasts.closed(&reset, NOW_NS, Some(forecast(Knob::TcpRetries2)));
-        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 0));
+        assert_eq!((forecasts.predicted, forecasts.not_predicted), (0, 0));
         forecasts.closed(&Closed { predicted_at_ns: None, ..sample::closed() }, NOW_NS, None);
-        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 1));
+        assert_eq!((forecasts.predicted, forecasts.not_predicted), (0, 1));
     }
 }

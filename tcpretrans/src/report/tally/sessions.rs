@@ -34,7 +34,7 @@ pub struct Sessions {
     pub overlapping: u64,
     /// Records lost, by place, that happened within the wanted time.
     pub lost: BTreeMap<LostWhere, u64>,
-    /// Flows that were in trouble or in their handshake when their session ended.
+    /// Flows that were remembered when their session ended (`flows_left`).
     pub flows_left: u64,
     /// Kernels that were traced; not more than a few.
     pub kernels: BTreeSet<String>,
