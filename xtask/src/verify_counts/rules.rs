@@ -242,9 +242,7 @@ mod tests {
         let row = |counter| rows.iter().find(|row| row.counter == counter).unwrap();
         assert!(row("TCPTimeouts").agrees());
         assert!(
-            row("TCPTimeouts")
-                .words
-                .ends_with("+ 3 attempts that failed, of which this kernel does not tell")
+            row("TCPTimeouts").words.ends_with("+ 3 attempts that failed, which this kernel does not report")
         );
         assert!(row("RetransSegs").agrees());
         assert!(!row("TCPFastRetrans").agrees());
