@@ -64,7 +64,7 @@ fn a_request_that_runs_out_has_an_unknown_end() {
         who: None,
         knob: None,
         error: None,
-        note: &["the handshake was not completed", "SYN-ACKs unanswered", "which the kernel does not tell"],
+        note: &["the handshake was not completed", "SYN-ACKs unanswered", "the kernel does not report which"],
     }
     .check(&closed);
     assert!(number(&closed, "retransmissions") >= 1, "{closed}");
