@@ -46,10 +46,11 @@ impl Kind {
     /// How many kinds there are; counters have one place for each.
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
-    /// Does it tell of an attempt to retransmit, and so become an event of its own?
-    pub const fn is_retransmission(self) -> bool {
+    /// What it says was retransmitted, and so becomes an event of its own; `None`: nothing.
+    pub const fn attempt(self) -> Option<Attempt> {
         match self {
-            Kind::Retransmit | Kind::SynAck => true,
+            Kind::Retransmit => Some(Attempt::Segment),
+            Kind::SynAck => Some(Attempt::SynAck),
             Kind::State
             | Kind::ReceiveReset
             | Kind::SendReset
@@ -57,7 +58,32 @@ impl Kind {
             | Kind::Destroy
             | Kind::ErrorReport
             | Kind::Calibrate
-            | Kind::Seed => false,
+            | Kind::Seed => None,
+        }
+    }
+
+    /// Does it tell of an attempt to retransmit?
+    pub const fn is_retransmission(self) -> bool {
+        self.attempt().is_some()
+    }
+}
+
+/// What is retransmitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// A segment of the socket's own: data, a FIN, a SYN.
+    Segment,
+    /// A SYN-ACK. Unless the connection is a TFO child, it is of a request, which is no socket yet: the record's socket
+    /// is then the listener.
+    SynAck,
+}
+
+impl Attempt {
+    /// The kind of the records that tell of it.
+    pub const fn kind(self) -> Kind {
+        match self {
+            Attempt::Segment => Kind::Retransmit,
+            Attempt::SynAck => Kind::SynAck,
         }
     }
 }

@@ -14,7 +14,7 @@ mod wire;
 
 pub use fields::{Field, Form};
 pub use filter::FilterSettings;
-pub use kind::Kind;
+pub use kind::{Attempt, Kind};
 pub use location::Location;
 pub use owner::OwnerSlot;
 pub use record::{DecodeError, Record, Snapshot};

@@ -20,7 +20,7 @@ fn main() {
     let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let recording = match given {
         Some(path) => std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}")),
-        None => tcpretrans::demo::recording().expect("the demo's recording"),
+        None => tcpretrans::internals::demo_recording().expect("the demo's recording"),
     };
     let lines = recording.iter().filter(|&&byte| byte == b'\n').count();
     println!("{} bytes a line", recording.len() / lines.max(1));

@@ -5,19 +5,14 @@
 //! something to do.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
-use std::{collections::HashMap, fs::File, hint::black_box, time::Duration};
+use std::{fs::File, hint::black_box, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use tcpretrans::{
     event::{Clock, Event},
-    flow::{Config, Correlator, correlator::DEFAULT_MAX_FLOWS},
-    kernel::cgroup::Cgroups,
-    owner::Owners,
-    sink::{
-        JsonSink, Sink, Stream,
-        table::{Layout, TableSink},
-    },
+    flow::{Config, Correlator},
+    internals::{Cgroups, JsonSink, Layout, Owners, Sink, Stream, TableSink},
 };
 use tcpretrans_ebpf::{Kind, Record, Snapshot, tcp_state::*};
 
@@ -204,14 +199,7 @@ fn records() -> Vec<u8> {
 }
 
 fn correlator() -> Correlator {
-    Correlator::new(Config {
-        hz: HZ,
-        request_rto_max: Some(false),
-        warn_at: 0.5,
-        all_closes: false,
-        reset_reasons: HashMap::new(),
-        max_flows: DEFAULT_MAX_FLOWS,
-    })
+    Correlator::new(Config { request_rto_max: Some(false), ..Config::new(HZ) })
 }
 
 /// The live trace without its ring.

@@ -12,8 +12,8 @@ use std::{
 
 use serde_json::Value;
 use tcpretrans::{
-    advise::estimator::{Estimator, Past},
     event::{RetransmitType, What},
+    internals::{Estimator, Past},
     recording::{Detail, Reader},
     socket::Hz,
 };

@@ -9,15 +9,8 @@ use std::{
 };
 
 use aya::maps::{MapData, RingBuf};
-use tcpretrans::{
-    filter::{kernel_maps::KernelFilter, ports::PortSet},
-    kernel::{
-        btf::Btf,
-        cgroup::{Cgroups, Hierarchy},
-        features::Features,
-        hz,
-        programs::{Programs, Settings},
-    },
+use tcpretrans::internals::{
+    Btf, Cgroups, Features, Hierarchy, KernelFilter, PortSet, Programs, Settings, hz,
 };
 use tcpretrans_ebpf::{Kind, Record};
 

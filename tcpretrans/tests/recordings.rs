@@ -14,13 +14,12 @@ use serde_json::Value;
 use tcpretrans::{
     event::What,
     form::Decoder,
-    pipe::Trace,
+    internals::{Changes, Trace, observe_line},
     recording::{Detail, Reader},
-    replay::line::{self, Changes},
 };
 
 static RECORDING: LazyLock<String> =
-    LazyLock::new(|| String::from_utf8(tcpretrans::demo::recording().unwrap()).unwrap());
+    LazyLock::new(|| String::from_utf8(tcpretrans::internals::demo_recording().unwrap()).unwrap());
 
 fn run(args: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tcpretrans"))
@@ -184,7 +183,7 @@ fn survive(recording: &[u8]) -> (usize, u64) {
             }
             latest_ns = latest_ns.max(recorded.event.mono_ns);
             if let Some(trace) = &mut trace {
-                line::observe(trace, recorded.event);
+                observe_line(trace, recorded.event);
             }
         }
         if let Some(mut trace) = trace {

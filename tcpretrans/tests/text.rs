@@ -20,7 +20,7 @@ const ADVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/advise/recordin
 /// The recording of `tcpretrans demo`, which has the kernel's records in it.
 static DEMO: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), tcpretrans::demo::recording().expect("unpacks")).expect("writes");
+    std::fs::write(file.path(), tcpretrans::internals::demo_recording().expect("unpacks")).expect("writes");
     file
 });
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tcpretrans::kernel::features::{RECOVERY_EXIT, Tracepoint};
+use tcpretrans::internals::{RECOVERY_EXIT, Tracepoint};
 use tcpretrans_ebpf::Kind;
 use xtask::ebpf::{self, manifest, object::Contents};
 

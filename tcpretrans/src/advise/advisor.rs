@@ -11,8 +11,8 @@ use super::{
     remote::Remote,
     rto_min::{self, RtoMinAdvice, USUAL_FLOORS_MS},
     timeouts::{
+        app_requests::{self, RequestAdvice, Stalling},
         connects::{self, ConnectAdvice, Connecting},
-        requests::{self, RequestAdvice, Stalling},
     },
 };
 use crate::{
@@ -35,7 +35,7 @@ pub struct Questions {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
     /// What was read.
-    pub recording: Recording,
+    pub recording: RecordingFacts,
     /// RTO_MIN.
     pub rto_min: RtoMinAdvice,
     /// Timeouts of connect().
@@ -48,7 +48,7 @@ pub struct Advice {
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Recording {
+pub struct RecordingFacts {
     /// Traces in it.
     pub sessions: usize,
     /// Kernels that they ran on (`uname -r`).
@@ -74,10 +74,10 @@ pub struct Advisor {
     sessions: BTreeMap<u32, Option<Hz>>,
     kernels: BTreeSet<String>,
     flows: HashMap<(u32, FlowId), OpenFlow>,
-    recording: Recording,
+    recording: RecordingFacts,
     losses: rto_min::LossTally,
     connects: connects::ConnectTally,
-    requests: requests::StallTally,
+    requests: app_requests::StallTally,
     silences: give_up::SilenceTally,
 }
 
@@ -103,9 +103,9 @@ impl Advisor {
             sessions: BTreeMap::new(),
             kernels: BTreeSet::new(),
             flows: HashMap::new(),
-            recording: Recording::default(),
+            recording: RecordingFacts::default(),
             connects: connects::ConnectTally::default(),
-            requests: requests::StallTally::default(),
+            requests: app_requests::StallTally::default(),
             silences: give_up::SilenceTally::default(),
         }
     }
@@ -183,7 +183,7 @@ impl Advisor {
             connect_timeout: self.connects.conclude(),
             request_timeout: self.requests.conclude(),
             give_up: self.silences.conclude(self.questions.detect_within_ms),
-            recording: Recording {
+            recording: RecordingFacts {
                 sessions: self.sessions.len(),
                 hz: hz.into_iter().collect(),
                 kernels,

@@ -34,7 +34,7 @@ pub struct Loss {
 
 /// What would have become of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct LossOutcome {
     /// The first RTO.
     pub rto: Jiffies,
     /// How much sooner it is repaired if the same transmissions get lost as did, us; negative: later.
@@ -72,7 +72,7 @@ impl Loss {
     }
 
     /// With this floor instead of the one in force.
-    pub fn at_floor(&self, floor: Micros) -> Outcome {
+    pub fn at_floor(&self, floor: Micros) -> LossOutcome {
         let now = self.repaired_at(self.estimator.floor);
         let then = self.repaired_at(floor);
         let us = |jiffies| signed_us(self.estimator.hz.jiffies_to_usecs(jiffies));
@@ -86,7 +86,7 @@ impl Loss {
             let before_now = self.timeouts_before(self.estimator.floor, self.repaired);
             before.saturating_sub(before_now)
         };
-        Outcome {
+        LossOutcome {
             rto: self.estimator.rto(floor),
             sooner_us,
             more_at_most: more_at_most.min(MOST_TIMEOUTS) as u8,
@@ -157,7 +157,7 @@ mod tests {
         for timeouts in 1..5 {
             let loss = loss(timeouts);
             let outcome = loss.at_floor(Micros(200_000));
-            let same = Outcome { rto: Jiffies(51), sooner_us: 0, more_at_most: 0, more_in_vain: 0 };
+            let same = LossOutcome { rto: Jiffies(51), sooner_us: 0, more_at_most: 0, more_in_vain: 0 };
             assert_eq!(outcome, same);
         }
     }

@@ -20,9 +20,9 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct LossFinder {
     /// The row that is going on.
-    row: Option<Row>,
+    row: Option<TimeoutRow>,
     /// Rows of this episode that were answered.
-    answered: Vec<Row>,
+    answered: Vec<TimeoutRow>,
 }
 
 /// Why a timer's repair is not among the losses: what another floor would have made of it cannot be said.
@@ -47,10 +47,10 @@ pub enum Finding {
 
 /// A row of timeouts.
 #[derive(Debug, Clone)]
-struct Row {
-    probe: Option<Timeout>,
+struct TimeoutRow {
+    probe: Option<TimerExpiry>,
     probe_of_one: bool,
-    rtos: Vec<Timeout>,
+    rtos: Vec<TimerExpiry>,
     unacknowledged: SeqNum,
     estimator: Option<Estimator>,
     answered: Option<Nanos>,
@@ -60,16 +60,16 @@ struct Row {
 
 /// A timer's expiry.
 #[derive(Debug, Clone, Copy)]
-struct Timeout {
+struct TimerExpiry {
     time: Nanos,
     at: Jiffies,
     rto: Jiffies,
     backoff: u8,
 }
 
-impl Timeout {
-    fn of(record: &Record) -> Timeout {
-        Timeout {
+impl TimerExpiry {
+    fn of(record: &Record) -> TimerExpiry {
+        TimerExpiry {
             time: record.time(),
             at: record.now(),
             rto: record.sock.rto(),
@@ -84,7 +84,7 @@ impl LossFinder {
         match &event.what {
             What::Retransmit(retransmit) => self.retransmit(retransmit, past, hz),
             What::InBackoff(_) => {
-                self.row = Some(Row { incomplete: true, ..Row::new(&Record::default(), None) });
+                self.row = Some(TimeoutRow { incomplete: true, ..TimeoutRow::new(&Record::default(), None) });
             }
             What::Recovered(recovered) => {
                 // An answered probe shows when data beyond it is acknowledged (tcp_process_tlp_ack), which may be later.
@@ -114,14 +114,14 @@ impl LossFinder {
             RetransmitType::Tlp => {
                 // A second probe means that the first was answered.
                 self.answer(None);
-                let mut row = Row::new(record, Estimator::of(&record.sock, past, hz));
-                row.probe = Some(Timeout::of(record));
+                let mut row = TimeoutRow::new(record, Estimator::of(&record.sock, past, hz));
+                row.probe = Some(TimerExpiry::of(record));
                 row.probe_of_one = retransmit.packets_out == 1;
                 self.row = Some(row);
             }
             RetransmitType::Rto => self.rto(retransmit, past, hz),
             RetransmitType::IcmpRevert | RetransmitType::ZeroWindow => {
-                let new = || Row { incomplete: true, ..Row::new(record, None) };
+                let new = || TimeoutRow { incomplete: true, ..TimeoutRow::new(record, None) };
                 self.row.get_or_insert_with(new).disturbed = true;
             }
             RetransmitType::SlowStart
@@ -154,10 +154,10 @@ impl LossFinder {
         });
         if !goes_on {
             self.answer(None);
-            self.row = Some(Row::new(record, Estimator::of(&record.sock, past, hz)));
+            self.row = Some(TimeoutRow::new(record, Estimator::of(&record.sock, past, hz)));
         }
         if let Some(row) = &mut self.row {
-            row.rtos.push(Timeout::of(record));
+            row.rtos.push(TimerExpiry::of(record));
             // An RTO is missing: its record was lost.
             row.incomplete |= row.rtos.len() != retransmit.retransmits as usize;
         }
@@ -180,9 +180,9 @@ impl LossFinder {
     }
 }
 
-impl Row {
-    fn new(record: &Record, estimator: Option<Estimator>) -> Row {
-        Row {
+impl TimeoutRow {
+    fn new(record: &Record, estimator: Option<Estimator>) -> TimeoutRow {
+        TimeoutRow {
             probe: None,
             probe_of_one: false,
             rtos: Vec::new(),

@@ -28,5 +28,5 @@ mod story;
 mod text;
 mod timeouts;
 
-pub use advisor::{Advice, Advisor, Questions, Recording};
+pub use advisor::{Advice, Advisor, Questions, RecordingFacts};
 pub use command::run;

@@ -121,6 +121,8 @@ pub enum Command {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::event::RetransmitType;
 
@@ -139,6 +141,33 @@ mod tests {
         for heading in ["Commands:", "Filters:", "Output:", "Tracing:", "Examples:", "Exit codes:"] {
             at += help[at..].find(heading).unwrap_or_else(|| panic!("{heading} after byte {at}:\n{help}"));
         }
+    }
+
+    #[test]
+    fn every_option_and_command_stands_in_the_documentation() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let docs =
+            std::fs::read_dir(root.join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
+        let pages: String = docs
+            .chain([root.join("README.md")])
+            .map(|page| std::fs::read_to_string(page).expect("readable"))
+            .collect();
+        let names_option = |option: &str| {
+            pages.match_indices(option).any(|(at, _)| {
+                let next = pages[at + option.len()..].chars().next();
+                next.is_none_or(|next| !next.is_alphanumeric() && next != '-')
+            })
+        };
+        let mut missing = BTreeSet::new();
+        let live = CommandLine::command();
+        for command in live.get_subcommands().chain([&live]) {
+            let options = command.get_arguments().filter_map(clap::Arg::get_long);
+            missing
+                .extend(options.map(|option| format!("--{option}")).filter(|option| !names_option(option)));
+        }
+        let commands = live.get_subcommands().map(|command| format!("tcpretrans {}", command.get_name()));
+        missing.extend(commands.filter(|command| !pages.contains(command)));
+        assert!(missing.is_empty(), "neither README.md nor docs/ names {missing:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From what a probe saw of a retransmission to the [`TimerView`] that a forecast starts from.
 
-use tcpretrans_ebpf::Record;
+use tcpretrans_ebpf::{Attempt, Record};
 
 use super::view::{Estimate, Sysctls, Thin, Timer, TimerView};
 use crate::{
@@ -30,14 +30,10 @@ impl TimerView {
             return None;
         }
         let sysctls = Sysctls::from_snapshot(sock)?;
-        let timed_out = match ty {
-            RetransmitType::SynAck => return None,
-            RetransmitType::Syn
-            | RetransmitType::Rto
-            | RetransmitType::ZeroWindow
-            | RetransmitType::IcmpRevert => true,
-            _ => false,
-        };
+        if ty.attempt() == Attempt::SynAck {
+            return None;
+        }
+        let timed_out = ty.is_timeout();
         let dropped = record.was_dropped_here() && ty != RetransmitType::ZeroWindow;
         // Linux 6.5 and 6.6 count by `icsk_backoff`, after the tracepoint and unless the qdisc dropped the packet.
         let by_backoff = || u32::from(sock.icsk_backoff) + u32::from(!dropped);

@@ -121,6 +121,24 @@ pub fn details(btf: &Btf) -> Section {
 }
 
 fn of_features(features: &Features) -> Vec<Item> {
+    // Each by its name, so that one that is added has to be shown here, or left out on purpose.
+    let Features {
+        reset_reasons,
+        socket_cookie,
+        // Shown with the tracepoints.
+        tracepoints: _,
+        retransmit_err: _,
+        reset_reason: _,
+        recovery_exit: _,
+        // Shown with the privileges.
+        maps_are_locked_memory: _,
+        // In the `start` event alone: too small a matter for this page.
+        seed: _,
+        request_rto_max: _,
+        // Shown by field.
+        locations: _,
+        attach_types: _,
+    } = features;
     let mut items = Vec::new();
     let lost: Vec<Item> = features
         .missing_fields()
@@ -142,16 +160,16 @@ fn of_features(features: &Features) -> Vec<Item> {
             items.push(Item::new(pair[0].name(), State::Degraded, lost));
         }
     }
-    items.push(if features.reset_reasons.is_empty() {
+    items.push(if reset_reasons.is_empty() {
         Item::new(
             "reset reasons",
             State::Degraded,
             "this kernel has no enum sk_rst_reason: resets have no reason",
         )
     } else {
-        Item::new("reset reasons", State::Ok, format!("{} known by name", features.reset_reasons.len()))
+        Item::new("reset reasons", State::Ok, format!("{} known by name", reset_reasons.len()))
     });
-    items.push(if features.socket_cookie {
+    items.push(if *socket_cookie {
         Item::new("flow id", State::Ok, "the socket's cookie, as in ss -e")
     } else {
         let lost =

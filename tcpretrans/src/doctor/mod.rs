@@ -1,13 +1,13 @@
 //! `tcpretrans doctor`: can this machine trace, what is degraded, and which settings decide over connections.
 
 pub mod args;
-mod budget;
 pub mod findings;
 mod machine;
 mod missing_fields;
+mod printed;
 mod proof;
+mod retries_in_time;
 mod sysctls;
-mod text;
 
 use std::io::{self, Write};
 
@@ -34,7 +34,7 @@ pub fn run(format: DoctorFormat) -> Result<Exit, Failure> {
     let mut stdout = io::stdout().lock();
     let text = match format {
         DoctorFormat::Json => serde_json::to_string(&findings).map_err(Failure::stdout)? + "\n",
-        DoctorFormat::Text => text::render(&findings, Page::stdout()),
+        DoctorFormat::Text => printed::render(&findings, Page::stdout()),
     };
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
     Ok(if findings.can_trace { Exit::Done } else { Exit::CannotTrace })

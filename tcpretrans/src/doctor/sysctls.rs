@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    budget::{DATA_BASE_MS, connect_ms, model_ms, synack_ms},
     findings::{NamespaceSettings, Setting},
+    retries_in_time::{DATA_BASE_MS, connect_ms, model_ms, synack_ms},
 };
 use crate::{
     kernel::netns::{self, NetnsError},

@@ -26,6 +26,22 @@ names! {
     }
 }
 
+impl Knob {
+    /// The unit of its limit, with a space in front; empty where it counts.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Knob::TcpUserTimeout => " ms",
+            Knob::TcpRetries2
+            | Knob::TcpSynRetries
+            | Knob::TcpSyncnt
+            | Knob::TcpSynackRetries
+            | Knob::TcpOrphanRetries
+            | Knob::ZeroWindow
+            | Knob::Keepalive => "",
+        }
+    }
+}
+
 object! {
     /// A forecast: unless the peer answers, the kernel gives up then.
     #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Cause, Flow, Knob, RetransmitType, What,
+    Cause, Flow, Knob, RetransmitType, ThresholdName, What,
     json::{Field, Object, Shape},
 };
 
 const EVENTS: &str = include_str!("../../../docs/events.md");
 const ENDINGS: &str = include_str!("../../../docs/endings.md");
+const README: &str = include_str!("../../../README.md");
 const TYPES: &str = include_str!("../../../docs/retransmission-types.md");
 
 /// What all lines have, in front of their event's own fields.
@@ -160,4 +161,18 @@ fn every_type_is_explained() {
         RetransmitType::ALL.map(RetransmitType::name).into(),
         "docs/retransmission-types.md left, event/retransmit.rs right"
     );
+}
+
+#[test]
+fn the_readme_names_whatever_the_table_shows() {
+    let quoted: BTreeSet<&str> = quoted(README).into_iter().collect();
+    for ty in RetransmitType::ALL.into_iter().filter(|&ty| ty != RetransmitType::Unknown) {
+        assert!(quoted.contains(ty.name()), "README.md does not name the type {}", ty.name());
+    }
+    // A threshold's line has the threshold's own name.
+    let own = ["retransmit", "threshold"];
+    let kinds = What::definitions().into_iter().filter(|(name, role, _)| role.printed && !own.contains(name));
+    for name in kinds.map(|(name, ..)| name).chain(ThresholdName::ALL.map(ThresholdName::name)) {
+        assert!(quoted.contains(name), "README.md does not name {name}");
+    }
 }

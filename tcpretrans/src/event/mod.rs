@@ -1,10 +1,10 @@
 //! What tcpretrans reports. Pure data: times are kernel monotonic nanoseconds (`mono_ns`), conversions to
 //! wall-clock time happen at the sinks. `docs/events.md` has the JSON form.
 //!
-//! One file an event, and in it one definition of its fields ([`json`]). To add an event: its file, and its line in
+//! One file an event, and in it one definition of its fields (`json`). To add an event: its file, and its line in
 //! `what.rs`; the compiler and the tests name every other place.
 
-pub mod cause;
+pub(crate) mod cause;
 mod clock;
 mod closed;
 mod deadline;
@@ -12,7 +12,7 @@ mod end;
 mod flow;
 mod hung_up;
 mod in_backoff;
-pub mod json;
+pub(crate) mod json;
 mod lost;
 mod observation;
 mod recovered;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 #[cfg(test)]
 use proptest::prelude::{BoxedStrategy, Just, Strategy, prop_oneof};
 use serde::Deserializer;
-use tcpretrans_ebpf::Kind;
+use tcpretrans_ebpf::Attempt;
 #[cfg(test)]
 use tcpretrans_ebpf::tcp_state;
 
@@ -74,10 +74,43 @@ impl RetransmitType {
         }
     }
 
-    /// The tracepoint that reports it.
-    pub fn tracepoint(self) -> Kind {
+    /// Was it the retransmission timer of a connection, or what stands for it? The tracepoint then lies before the
+    /// backoff: the next timeout is twice `icsk_rto` away.
+    pub fn is_timeout(self) -> bool {
         match self {
-            Self::SynAck => Kind::SynAck,
+            Self::Syn | Self::Rto | Self::ZeroWindow | Self::IcmpRevert => true,
+            // The timer of a SYN-ACK is its request's.
+            Self::SynAck
+            | Self::SlowStart
+            | Self::Fast
+            | Self::RackTimer
+            | Self::Tlp
+            | Self::Pmtu
+            | Self::Unknown => false,
+        }
+    }
+
+    /// Has `tcp_retransmit_timer` counted it in `icsk_retransmits` before it sent the segment (`tcp_update_rto_stats`)?
+    /// The timer's branch for a closed window counts nothing.
+    pub fn is_counted_as_timeout(self) -> bool {
+        match self {
+            Self::Syn | Self::Rto => true,
+            Self::SynAck
+            | Self::SlowStart
+            | Self::Fast
+            | Self::RackTimer
+            | Self::Tlp
+            | Self::ZeroWindow
+            | Self::Pmtu
+            | Self::IcmpRevert
+            | Self::Unknown => false,
+        }
+    }
+
+    /// What is retransmitted.
+    pub fn attempt(self) -> Attempt {
+        match self {
+            Self::SynAck => Attempt::SynAck,
             Self::Syn
             | Self::Rto
             | Self::SlowStart
@@ -87,7 +120,7 @@ impl RetransmitType {
             | Self::ZeroWindow
             | Self::Pmtu
             | Self::IcmpRevert
-            | Self::Unknown => Kind::Retransmit,
+            | Self::Unknown => Attempt::Segment,
         }
     }
 }

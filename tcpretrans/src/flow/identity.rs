@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use tcpretrans_ebpf::{Kind, Record};
+use tcpretrans_ebpf::{Attempt, Kind, Record};
 
 use crate::{
     event::{Flow, FlowId},
@@ -54,7 +54,7 @@ impl Ends {
 
 /// Is this about a request, which is no socket yet? Then the record's socket is the listener.
 pub fn is_request(kind: Kind, record: &Record) -> bool {
-    kind == Kind::SynAck && record.sock.state() == TcpState::Listen
+    kind.attempt() == Some(Attempt::SynAck) && record.sock.state() == TcpState::Listen
 }
 
 /// The flow's id. The socket's cookie where the kernel gives one; else, and for requests, a number of ours.

@@ -3,7 +3,7 @@
 use super::episode::Episode;
 use crate::{
     deadline::TimerView,
-    event::{Deadline, Knob, Threshold, ThresholdName},
+    event::{Deadline, Threshold, ThresholdName},
     words::time::millis,
 };
 
@@ -47,7 +47,7 @@ pub fn passed(
 /// How much of the budget is used. When it ends, and after how many retransmissions, is in the deadline.
 fn time_used(deadline: &Deadline) -> String {
     let percent = deadline.used * 100.0;
-    let unit = if deadline.knob == Knob::TcpUserTimeout { " ms" } else { "" };
+    let unit = deadline.knob.unit();
     let limit = deadline.limit.map(|limit| format!("={limit}{unit}")).unwrap_or_default();
     let knob = deadline.knob.name();
     match deadline.budget_ms {
@@ -63,6 +63,7 @@ fn time_used(deadline: &Deadline) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Knob;
 
     fn deadline(knob: Knob, limit: u32, budget_ms: Option<u64>) -> Deadline {
         Deadline {

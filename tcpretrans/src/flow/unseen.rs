@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use tcpretrans_ebpf::{Kind, Record};
+use tcpretrans_ebpf::{Attempt, Kind, Record};
 
 use super::classify;
 use crate::{
-    event::{Event, Flow, Lost, LostWhere, RetransmitType, SendError, Unseen, What},
+    event::{Event, Flow, Lost, LostWhere, SendError, Unseen, What},
     socket::{CaState, Nanos, Pending, RecordExt, SnapshotExt, TcpState},
 };
 
@@ -67,9 +67,10 @@ impl Counted {
 
 /// Segments by which the record's own attempt raised the count, of `risen` in all.
 fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
-    match kind {
-        Kind::SynAck => 1,
-        Kind::Retransmit => {
+    match kind.attempt() {
+        None => 0,
+        Some(Attempt::SynAck) => 1,
+        Some(Attempt::Segment) => {
             let segs = record.segments();
             match SendError::from_kernel(record.err) {
                 None => segs,
@@ -85,14 +86,6 @@ fn segs_of(kind: Kind, record: &Record, risen: u32) -> u32 {
                 Some(_) => segs,
             }
         }
-        Kind::State
-        | Kind::ReceiveReset
-        | Kind::SendReset
-        | Kind::CongState
-        | Kind::Destroy
-        | Kind::ErrorReport
-        | Kind::Calibrate
-        | Kind::Seed => 0,
     }
 }
 
@@ -102,11 +95,8 @@ fn is_timeout(kind: Kind, record: &Record) -> bool {
     // tcp_ld_RTO_revert runs the timer's handler while the timer is armed.
     let reverted =
         sock.ca_state() == CaState::Loss && sock.pending() != Pending::Nothing && record.is_of_head();
-    let by_timer = || {
-        let ty = classify::classify(record, None).ty;
-        matches!(ty, RetransmitType::Rto | RetransmitType::Syn)
-    };
-    kind == Kind::Retransmit && (reverted || by_timer())
+    let by_timer = || classify::classify(record, None).ty.is_counted_as_timeout();
+    kind.attempt() == Some(Attempt::Segment) && (reverted || by_timer())
 }
 
 /// Retransmissions between two records of a flow that made none.

@@ -60,7 +60,7 @@ fn of_flow(record: &mut Record, flow: &Flow) {
 }
 
 fn of_retransmit(record: &mut Record, retransmit: &Retransmit) {
-    record.kind = retransmit.ty.tracepoint() as u8;
+    record.kind = retransmit.ty.attempt().kind() as u8;
     record.segs = u16::try_from(retransmit.segs).unwrap_or(0);
     record.skb_len = retransmit.bytes;
     if let Some(seq) = retransmit.seq {

@@ -1,12 +1,12 @@
 //! JSON Lines: one object a line, for scripts, dashboards and replay. `docs/events.md` is its description; the fields
-//! of each event are defined with the event ([`crate::event::json`]). Here is what all lines have: times, `flow`, and
+//! of each event are defined with the event (`event::json`). Here is what all lines have: times, `flow`, and
 //! `kernel`, the record that the event was made of.
 
 mod cut;
-pub mod decode;
-pub mod encode;
+mod decode;
+mod encode;
 mod flows;
-pub mod kernel_object;
+mod kernel_object;
 
 #[cfg(test)]
 mod round_trip;

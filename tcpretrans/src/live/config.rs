@@ -104,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::sink::{Format, LogConfig, Rotation, registry::AllSinks};
+    use crate::sink::{Format, Rotation, log_file::LogConfig, registry::AllSinks};
 
     #[derive(Debug, Parser)]
     struct Line {

@@ -16,7 +16,6 @@ use crate::{
     event::{Account, Clock, End, Event, What},
     failure::Failure,
     flow,
-    flow::correlator::DEFAULT_MAX_FLOWS,
     kernel::{
         self,
         cgroup::Cgroups,
@@ -106,12 +105,11 @@ impl Ring {
         pipe.begin(
             Event { mono_ns: now_ns, flow: None, what: What::Start(Box::new(start)) },
             flow::Config {
-                hz: calibration.hz,
                 request_rto_max: Some(features.request_rto_max),
                 warn_at: f64::from(config.warn_at_percent) / 100.0,
                 all_closes: config.output.all_closes,
                 reset_reasons: features.reset_reasons.clone(),
-                max_flows: DEFAULT_MAX_FLOWS,
+                ..flow::Config::new(calibration.hz)
             },
         );
         if let Some(trace) = pipe.trace() {

@@ -30,13 +30,48 @@ pub fn start(config: &Config, features: &Features, hz: u32, clock: Clock) -> Sta
 
 /// What this kernel lets us see, by name (`docs/kernels.md`).
 fn feature_map(features: &Features) -> FeatureMap {
+    // Each by its name, so that one that is added has to be told here, or left out on purpose.
+    let &Features {
+        retransmit_err,
+        reset_reason,
+        socket_cookie,
+        recovery_exit,
+        seed,
+        request_rto_max,
+        // Whether tracing is allowed, which it was.
+        maps_are_locked_memory: _,
+        tracepoints: _,
+        locations: _,
+        reset_reasons: _,
+        attach_types: _,
+    } = features;
+    let more = [
+        ("retransmit_err", retransmit_err),
+        ("reset_reason", reset_reason),
+        ("socket_cookie", socket_cookie),
+        ("seed", seed),
+        ("request_rto_max", request_rto_max),
+        ("recovery_exit", recovery_exit),
+    ];
     let mut map: BTreeMap<_, _> =
         Tracepoint::all().map(|tracepoint| (tracepoint.name.into(), features.has(tracepoint.name))).collect();
-    map.insert("retransmit_err".into(), features.retransmit_err);
-    map.insert("reset_reason".into(), features.reset_reason);
-    map.insert("socket_cookie".into(), features.socket_cookie);
-    map.insert("seed".into(), features.seed);
-    map.insert("request_rto_max".into(), features.request_rto_max);
-    map.insert("recovery_exit".into(), features.recovery_exit);
+    map.extend(more.map(|(name, is_there)| (name.into(), is_there)));
     map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNELS: &str = include_str!("../../../docs/kernels.md");
+
+    #[test]
+    fn every_feature_is_explained() {
+        for name in feature_map(&Features::none()).keys() {
+            assert!(
+                KERNELS.contains(&format!("`{name}`")),
+                "docs/kernels.md does not name the feature {name}"
+            );
+        }
+    }
 }

@@ -126,17 +126,7 @@ impl Sink for Notebook {
 fn pipe(sinks: Vec<Notebook>, count: Option<u64>) -> Pipe {
     let sinks = sinks.into_iter().map(|sink| Box::new(sink) as Box<dyn Sink>).collect();
     let mut pipe = Pipe::new(Gate::new(Filter::default(), Before::Nothing), sinks, count);
-    pipe.begin(
-        sample::start_event(),
-        flow::Config {
-            hz: 1000,
-            request_rto_max: None,
-            warn_at: 0.5,
-            all_closes: false,
-            reset_reasons: Default::default(),
-            max_flows: 10,
-        },
-    );
+    pipe.begin(sample::start_event(), flow::Config { max_flows: 10, ..flow::Config::new(1000) });
     pipe.write();
     pipe
 }

@@ -69,10 +69,10 @@ pub enum OpenError {
 }
 
 /// What can be read.
-type Source = Box<dyn Read + Send>;
+type ByteSource = Box<dyn Read + Send>;
 
 /// A file that is open, or will be.
-pub(super) struct Input {
+pub(super) struct InputFile {
     pub name: String,
     /// Bytes, if that is known beforehand.
     pub len: Option<u64>,
@@ -84,7 +84,7 @@ enum Place {
     /// Opened again when its turn comes: there may be more files than descriptors.
     Path(PathBuf),
     /// A pipe: what was looked at, and the rest.
-    Open(Source),
+    Open(ByteSource),
 }
 
 /// What the beginning of a file shows.
@@ -97,9 +97,9 @@ pub(super) struct Head {
     pub first_ns: Option<i64>,
 }
 
-impl Input {
+impl InputFile {
     /// Opens and looks into it.
-    pub(super) fn open(path: &Path) -> Result<Input, OpenError> {
+    pub(super) fn open(path: &Path) -> Result<InputFile, OpenError> {
         if path == Path::new("-") {
             let name = "standard input".to_owned();
             let mut stdin = io::stdin();
@@ -117,16 +117,21 @@ impl Input {
         let enough = if metadata.is_file() { |_: &[u8]| false } else { has_line };
         let (input, bytes) = Self::of_stream(name, &mut file, enough)?;
         if metadata.is_file() {
-            return Ok(Input { len: Some(metadata.len()), place: Place::Path(path.to_owned()), ..input });
+            return Ok(InputFile { len: Some(metadata.len()), place: Place::Path(path.to_owned()), ..input });
         }
         Ok(input.followed_by(bytes, file))
     }
 
     /// What is in memory already.
-    pub(super) fn of_memory(name: &str, recording: Vec<u8>) -> Result<Input, OpenError> {
+    pub(super) fn of_memory(name: &str, recording: Vec<u8>) -> Result<InputFile, OpenError> {
         let head = look_into(name, &recording[..recording.len().min(HEAD)])?;
         let len = Some(recording.len() as u64);
-        Ok(Input { name: name.to_owned(), len, head, place: Place::Open(Box::new(Cursor::new(recording))) })
+        Ok(InputFile {
+            name: name.to_owned(),
+            len,
+            head,
+            place: Place::Open(Box::new(Cursor::new(recording))),
+        })
     }
 
     /// Reads until there is `enough`, or a head full.
@@ -134,7 +139,7 @@ impl Input {
         name: String,
         stream: &mut impl Read,
         enough: fn(&[u8]) -> bool,
-    ) -> Result<(Input, Vec<u8>), OpenError> {
+    ) -> Result<(InputFile, Vec<u8>), OpenError> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 8192];
         while bytes.len() < HEAD && !enough(&bytes) {
@@ -146,15 +151,15 @@ impl Input {
             }
         }
         let head = look_into(&name, &bytes)?;
-        Ok((Input { name, len: None, head, place: Place::Open(Box::new(io::empty())) }, bytes))
+        Ok((InputFile { name, len: None, head, place: Place::Open(Box::new(io::empty())) }, bytes))
     }
 
-    fn followed_by(self, bytes: Vec<u8>, rest: impl Read + Send + 'static) -> Input {
-        Input { place: Place::Open(Box::new(Cursor::new(bytes).chain(rest))), ..self }
+    fn followed_by(self, bytes: Vec<u8>, rest: impl Read + Send + 'static) -> InputFile {
+        InputFile { place: Place::Open(Box::new(Cursor::new(bytes).chain(rest))), ..self }
     }
 
     /// Begins to read.
-    pub(super) fn lines(self) -> io::Result<Lines<Source>> {
+    pub(super) fn lines(self) -> io::Result<Lines<ByteSource>> {
         Ok(Lines::new(match self.place {
             Place::Path(path) => Box::new(File::open(path)?),
             Place::Open(source) => source,

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, io, path::PathBuf};
 
 use super::{
     damage::Damage,
-    input::{self, Input, OpenError},
+    input::{self, InputFile, OpenError},
     lines::{Line, Lines},
     order,
     session::{Identity, Session},
@@ -42,8 +42,8 @@ pub struct ReadError {
 /// The events of a recording, session by session, in order of time.
 #[derive(Debug)]
 pub struct Reader {
-    waiting: VecDeque<Input>,
-    file: Option<OpenFile>,
+    waiting: VecDeque<InputFile>,
+    file: Option<FileBeingRead>,
     decoder: Decoder,
     damage: Damage,
     session: Option<Session>,
@@ -60,14 +60,14 @@ pub struct Reader {
     total_bytes: Option<u64>,
 }
 
-impl std::fmt::Debug for Input {
+impl std::fmt::Debug for InputFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Input({})", self.name)
+        write!(f, "InputFile({})", self.name)
     }
 }
 
 #[derive(Debug)]
-struct OpenFile {
+struct FileBeingRead {
     name: String,
     lines: Lines<Box<dyn io::Read + Send>>,
     number: u64,
@@ -82,13 +82,13 @@ impl Reader {
     /// [`OpenError`] for the first that is no recording.
     pub fn open(files: &[PathBuf], detail: Detail) -> Result<Reader, OpenError> {
         let mut damage = Damage::default();
-        let mut inputs: Vec<Input> = Vec::with_capacity(files.len());
+        let mut inputs: Vec<InputFile> = Vec::with_capacity(files.len());
         for (at, path) in files.iter().enumerate() {
             let same = |other: &PathBuf| {
                 input::is_same_file(path, other) || path.as_os_str() == "-" && other == path
             };
             match files[..at].iter().any(same) {
-                false => inputs.push(Input::open(path)?),
+                false => inputs.push(InputFile::open(path)?),
                 true if path.as_os_str() == "-" => return Err(OpenError::StdinTwice),
                 true => damage.note(format!("{} is given twice and read once", path.display())),
             }
@@ -101,10 +101,10 @@ impl Reader {
     /// # Errors
     /// As [`Reader::open`].
     pub fn of_memory(name: &str, recording: Vec<u8>, detail: Detail) -> Result<Reader, OpenError> {
-        Self::of_inputs(vec![Input::of_memory(name, recording)?], detail, Damage::default())
+        Self::of_inputs(vec![InputFile::of_memory(name, recording)?], detail, Damage::default())
     }
 
-    fn of_inputs(inputs: Vec<Input>, detail: Detail, mut damage: Damage) -> Result<Reader, OpenError> {
+    fn of_inputs(inputs: Vec<InputFile>, detail: Detail, mut damage: Damage) -> Result<Reader, OpenError> {
         let Some(first) = inputs.first() else { return Err(OpenError::NoFile) };
         if inputs.iter().all(|input| input.head.empty) {
             return Err(OpenError::Empty(first.name.clone()));
@@ -197,7 +197,7 @@ impl Reader {
         let Some(input) = self.waiting.pop_front() else { return Ok(false) };
         let name = input.name.clone();
         let lines = input.lines().map_err(|source| ReadError { name: name.clone(), line: 0, source })?;
-        self.file = Some(OpenFile { name, lines, number: 0, fresh: true });
+        self.file = Some(FileBeingRead { name, lines, number: 0, fresh: true });
         Ok(true)
     }
 

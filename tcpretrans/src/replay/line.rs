@@ -2,7 +2,7 @@
 
 use crate::{
     event::{Event, Flow, LostWhere, Start, What},
-    flow::{Config, Owner, correlator::DEFAULT_MAX_FLOWS},
+    flow::{Config, Owner},
     pipe::{Trace, args::DEFAULT_WARN_AT_PERCENT},
 };
 
@@ -38,12 +38,11 @@ impl Changes {
     pub fn config(&self, start: &Start) -> Config {
         let warn_at = self.warn_at_percent.or(start.warn_at_percent).unwrap_or(DEFAULT_WARN_AT_PERCENT);
         Config {
-            hz: start.hz,
             request_rto_max: start.features.get("request_rto_max").copied(),
             warn_at: f64::from(warn_at) / 100.0,
             all_closes: self.all_closes || start.all_closes == Some(true),
             reset_reasons: start.reset_reasons.clone().into_iter().collect(),
-            max_flows: DEFAULT_MAX_FLOWS,
+            ..Config::new(start.hz)
         }
     }
 }
@@ -53,7 +52,7 @@ impl Changes {
 pub fn observe(trace: &mut Trace, event: Event) {
     match &event.what {
         What::Retransmit(retransmit) => {
-            trace.observe(retransmit.ty.tracepoint(), &retransmit.record, &owner(event.flow.as_deref()));
+            trace.observe(retransmit.ty.attempt().kind(), &retransmit.record, &owner(event.flow.as_deref()));
         }
         What::Observation(observation) => {
             trace.observe(observation.kind, &observation.record, &owner(event.flow.as_deref()));

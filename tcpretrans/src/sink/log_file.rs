@@ -9,7 +9,9 @@ use std::{
     time::Instant,
 };
 
-pub use args::{LogArgs, LogConfig};
+pub use args::LogArgs;
+#[cfg(test)]
+pub(crate) use args::LogConfig;
 use bytes::BytesMut;
 use open_file::OpenFile;
 

@@ -14,11 +14,10 @@ pub mod whole_lines;
 use std::io;
 
 pub use json_lines::JsonSink;
-pub use log_file::{LogConfig, LogFile};
 pub use rotation::Rotation;
 pub use stdout::Format;
 pub use stream::Stream;
-pub use summary::{Totals, summary};
+pub use summary::Totals;
 pub use table::TableSink;
 
 use crate::event::{Clock, Event, Lost, LostWhere, What};

@@ -25,6 +25,14 @@ pub fn micros(us: u64) -> String {
     }
 }
 
+/// A duration in milliseconds by its largest unit alone, where there is no room for [`millis`]: `15 min` for 15 min 37 s.
+/// Cut, not rounded.
+pub fn largest_unit(ms: u64) -> String {
+    let whole = millis(ms);
+    let second_unit = whole.match_indices(' ').nth(1);
+    second_unit.map_or(whole.as_str(), |(at, _)| &whole[..at]).to_owned()
+}
+
 /// A duration that is computed, and may be negative: `-148 ms`.
 pub fn signed_millis(ms: f64) -> String {
     let shown = micros((ms.abs() * 1000.0).round() as u64);
@@ -144,6 +152,14 @@ mod tests {
         for (ms, text) in [(-148.0, "-148 ms"), (0.3, "0.3 ms"), (-0.001, "0 ms"), (999.9, "1 s")] {
             assert_eq!(signed_millis(ms), text);
         }
+    }
+
+    #[test]
+    fn the_largest_unit_alone() {
+        assert_eq!(
+            [204, 12_900, 937_000, 7_860_000].map(largest_unit),
+            ["204 ms", "12.9 s", "15 min", "2 h"]
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow, bail};
-use tcpretrans::{cli, kernel::privileges::Standing};
+use tcpretrans::{cli, internals::Standing};
 
 use super::build::{Profile, build};
 use crate::workspace;

@@ -6,7 +6,7 @@
 
 use std::{env, sync::LazyLock};
 
-use tcpretrans::kernel::{btf::Btf, features::Features};
+use tcpretrans::internals::{Btf, Features};
 use tcpretrans_ebpf::Field;
 use xtask::lab::{Lab, slowness};
 

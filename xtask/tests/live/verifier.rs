@@ -17,7 +17,7 @@ use std::{
 
 use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_prog_type};
 use libc::{c_int, c_void, pid_t, user_regs_struct};
-use tcpretrans::kernel::features::{RECOVERY_EXIT, Tracepoint};
+use tcpretrans::internals::{RECOVERY_EXIT, Tracepoint};
 
 use crate::{attempts::VERIFIER, limits::FEATURES, tracer::command};
 

@@ -83,12 +83,12 @@ impl SilenceTally {
             }
         }
         match silence.end {
-            silence::End::Recovered(unanswered) => self.recovered.push(unanswered),
-            silence::End::GivenUp { knob, after } => {
+            silence::SilenceEnd::Recovered(unanswered) => self.recovered.push(unanswered),
+            silence::SilenceEnd::GivenUp { knob, after } => {
                 self.waited.entry(knob.map_or("unknown", |knob| knob.name())).or_default().push(after);
             }
-            silence::End::HungUp { after } => self.hung_up.push(after),
-            silence::End::Unresolved => self.unresolved += 1,
+            silence::SilenceEnd::HungUp { after } => self.hung_up.push(after),
+            silence::SilenceEnd::Unresolved => self.unresolved += 1,
         }
     }
 

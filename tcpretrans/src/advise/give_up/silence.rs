@@ -4,7 +4,7 @@ use crate::{
     advise::{
         estimator::{Estimator, Past},
         hanging_up::hung_up_after,
-        timeouts::requests::round_trip,
+        timeouts::app_requests::round_trip,
     },
     deadline::TimerView,
     event::{Event, Knob, RecoveredBy, Retransmit, RetransmitType, What},
@@ -52,12 +52,12 @@ pub struct Silence {
     /// From the original transmission to that RTO: its wait, and that of a tail loss probe before.
     pub lead: Micros,
     /// How it ended.
-    pub end: End,
+    pub end: SilenceEnd,
 }
 
 /// How a silence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum SilenceEnd {
     /// The peer answered.
     Recovered(Unanswered),
     /// The kernel gave up.
@@ -126,9 +126,9 @@ impl Silences {
                 let silent = self.silent.take()?;
                 let after = (now - silent.began).cut_to_micros();
                 let end = if closed.cause.is_data_timeout() {
-                    End::GivenUp { knob: closed.knob, after }
+                    SilenceEnd::GivenUp { knob: closed.knob, after }
                 } else {
-                    End::HungUp { after: hung_up_after(closed, silent.first_wait())? }
+                    SilenceEnd::HungUp { after: hung_up_after(closed, silent.first_wait())? }
                 };
                 return Some(Silence { lead: silent.lead(), view: silent.view, end });
             }
@@ -145,7 +145,7 @@ impl Silences {
     /// The recording ends.
     pub fn finish(self) -> Option<Silence> {
         let silent = self.silent?;
-        Some(Silence { lead: silent.lead(), view: silent.view, end: End::Unresolved })
+        Some(Silence { lead: silent.lead(), view: silent.view, end: SilenceEnd::Unresolved })
     }
 
     fn timeout(&mut self, retransmit: &Retransmit, hz: Hz) -> Option<Silence> {
@@ -211,7 +211,7 @@ impl Silent {
     }
 
     fn recovered(self, at: Nanos) -> Silence {
-        let end = End::Recovered(Unanswered {
+        let end = SilenceEnd::Recovered(Unanswered {
             after: (at - self.began).cut_to_micros(),
             judged: self.judged,
             counted: (at - self.stamp).cut_to_millis(),
@@ -234,7 +234,7 @@ mod tests {
         socket::SOCK_DEAD,
     };
 
-    fn ends(events: &[Event]) -> Vec<End> {
+    fn ends(events: &[Event]) -> Vec<SilenceEnd> {
         silences(events).into_iter().map(|silence| silence.end).collect()
     }
 
@@ -263,10 +263,13 @@ mod tests {
     fn time_without_an_answer_is_by_the_kernels_own_count() {
         // The kernel looks from the second RTO on, and counts from the first.
         let once = Unanswered { after: Micros(207_000), judged: None, counted: Millis(1) };
-        assert_eq!(ends(&[rto(208, 1), opened(209)]), [End::Recovered(once)]);
+        assert_eq!(ends(&[rto(208, 1), opened(209)]), [SilenceEnd::Recovered(once)]);
         let thrice =
             Unanswered { after: Micros(1_470_000), judged: Some(Millis(1264)), counted: Millis(1264) };
-        assert_eq!(ends(&[rto(208, 1), rto(640, 2), rto(1472, 3), opened(1472)]), [End::Recovered(thrice)]);
+        assert_eq!(
+            ends(&[rto(208, 1), rto(640, 2), rto(1472, 3), opened(1472)]),
+            [SilenceEnd::Recovered(thrice)]
+        );
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
         let unanswered: Vec<u64> = ends
             .iter()
             .map(|end| match end {
-                End::Recovered(unanswered) => unanswered.counted.0,
+                SilenceEnd::Recovered(unanswered) => unanswered.counted.0,
                 other => panic!("{other:?}"),
             })
             .collect();
@@ -286,14 +289,14 @@ mod tests {
     fn ends_of_all_kinds() {
         let knob = Some(Knob::TcpRetries2);
         let died = [rto(208, 1), rto(640, 2), closed(6400, Cause::RetransmitTimeout, knob)];
-        assert_eq!(ends(&died), [End::GivenUp { knob, after: Micros(6_398_000) }]);
-        assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [End::HungUp { after: Micros(506_000) }]);
+        assert_eq!(ends(&died), [SilenceEnd::GivenUp { knob, after: Micros(6_398_000) }]);
+        assert_eq!(ends(&[rto(208, 1), hung_up(9000, 300)]), [SilenceEnd::HungUp { after: Micros(506_000) }]);
         // The probe was the first retransmission.
         assert_eq!(
             ends(&[tlp(208), rto(416, 1), hung_up(9000, 300)]),
-            [End::HungUp { after: Micros(506_000) }]
+            [SilenceEnd::HungUp { after: Micros(506_000) }]
         );
-        assert_eq!(ends(&[rto(208, 1)]), [End::Unresolved]);
+        assert_eq!(ends(&[rto(208, 1)]), [SilenceEnd::Unresolved]);
         assert_eq!(ends(&[rto(208, 1), closed(300, Cause::ResetByPeer, None)]), []);
         let orphan = changed(rto(208, 1), |record| record.sock.sk_flags = SOCK_DEAD);
         assert_eq!(ends(&[orphan, opened(209)]), [], "tcp_retries2 is nothing to it");

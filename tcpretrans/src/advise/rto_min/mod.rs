@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{
     distribution::{Distribution, FEW_FOR_MEDIAN, nearest_rank, signed_us, to_ms},
     estimator::{FloorSource, floor_in_force},
-    loss::{Loss, Outcome},
+    loss::{Loss, LossOutcome},
     loss_finder::{Finding, Unforeseen},
     remote::Remote,
 };
@@ -29,7 +29,7 @@ pub const DELAYED_ACK_MS: u32 = 40;
 #[derive(Debug, Clone)]
 pub struct LossTally {
     floors: Vec<Floor>,
-    rows: Vec<Row>,
+    rows: Vec<LossDigest>,
     unforeseen: BTreeMap<Unforeseen, u64>,
 }
 
@@ -43,7 +43,7 @@ struct Floor {
 
 /// A loss, digested: what stays in memory of it. There may be a million.
 #[derive(Debug, Clone)]
-struct Row {
+struct LossDigest {
     remote: Remote,
     flow: u32,
     by_probe: bool,
@@ -179,13 +179,13 @@ impl LossTally {
     pub fn add(&mut self, remote: Remote, flow: u32, finding: &Finding) {
         match finding {
             Finding::Unforeseen(why) => *self.unforeseen.entry(*why).or_default() += 1,
-            Finding::Loss(loss) => self.rows.push(Row::of(loss, remote, flow, &mut self.floors)),
+            Finding::Loss(loss) => self.rows.push(LossDigest::of(loss, remote, flow, &mut self.floors)),
         }
     }
 
     /// Concludes. `wanted_ms` are the floors that commands are wanted for; none: for what is suggested.
     pub fn conclude(&self, wanted_ms: &[u32], kernels: &[String]) -> RtoMinAdvice {
-        let rows: Vec<&Row> = self.rows.iter().collect();
+        let rows: Vec<&LossDigest> = self.rows.iter().collect();
         let candidates = candidates(&self.floors, &rows);
         let evidence = self.evidence(&rows);
         let suggested_ms = suggested_ms(&candidates, &evidence);
@@ -202,9 +202,9 @@ impl LossTally {
         }
     }
 
-    fn evidence(&self, rows: &[&Row]) -> Evidence {
+    fn evidence(&self, rows: &[&LossDigest]) -> Evidence {
         let unforeseen = |why| self.unforeseen.get(&why).copied().unwrap_or(0);
-        let count = |test: fn(&Row) -> bool| losses(rows).filter(|row| test(row)).count();
+        let count = |test: fn(&LossDigest) -> bool| losses(rows).filter(|row| test(row)).count();
         let lost = losses(rows).count();
         let flows = flows(rows);
         let mut floors: BTreeMap<(Micros, FloorSource), usize> = BTreeMap::new();
@@ -240,14 +240,14 @@ impl LossTally {
 /// Fewer flows than this may be a peculiarity of theirs.
 pub const FEW_FLOWS: usize = 5;
 
-impl Row {
-    fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> Row {
+impl LossDigest {
+    fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> LossDigest {
         let estimator = &loss.estimator;
         let hz = estimator.hz;
         let outcomes = floors.iter_mut().map(|floor| {
             let in_force = floor_in_force(floor.ms.into(), hz);
             floor.in_force = floor.in_force.max(in_force);
-            let Outcome { rto, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force);
+            let LossOutcome { rto, sooner_us, more_at_most, more_in_vain } = loss.at_floor(in_force);
             Asked {
                 sooner_us,
                 rto: hz.jiffies_to_usecs(rto),
@@ -256,7 +256,7 @@ impl Row {
                 outrun: loss.outrun_by_delayed_ack(in_force, Millis::from(DELAYED_ACK_MS).to_micros()),
             }
         });
-        Row {
+        LossDigest {
             remote,
             flow,
             by_probe: loss.backoffs.is_empty(),
@@ -272,20 +272,20 @@ impl Row {
 }
 
 /// Without those that were none.
-fn losses<'a>(rows: &'a [&'a Row]) -> impl Iterator<Item = &'a Row> {
+fn losses<'a>(rows: &'a [&'a LossDigest]) -> impl Iterator<Item = &'a LossDigest> {
     rows.iter().copied().filter(|row| !row.spurious)
 }
 
-fn flows(rows: &[&Row]) -> usize {
+fn flows(rows: &[&LossDigest]) -> usize {
     losses(rows).map(|row| row.flow).collect::<BTreeSet<u32>>().len()
 }
 
-fn candidates(floors: &[Floor], rows: &[&Row]) -> Vec<Candidate> {
+fn candidates(floors: &[Floor], rows: &[&LossDigest]) -> Vec<Candidate> {
     floors.iter().enumerate().map(|(at, &floor)| candidate(floor, at, rows)).collect()
 }
 
-fn candidate(floor: Floor, at: usize, rows: &[&Row]) -> Candidate {
-    let asked = |row: &Row| row.outcomes[at];
+fn candidate(floor: Floor, at: usize, rows: &[&LossDigest]) -> Candidate {
+    let asked = |row: &LossDigest| row.outcomes[at];
     let mut by_flow: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
     for row in losses(rows) {
         by_flow.entry(row.flow).or_default().push(asked(row).sooner_us);
@@ -295,7 +295,7 @@ fn candidate(floor: Floor, at: usize, rows: &[&Row]) -> Candidate {
         nearest_rank(&sooner_us, 50)
     });
     let outrun: BTreeSet<u32> = rows.iter().filter(|row| asked(row).outrun).map(|row| row.flow).collect();
-    let sum = |of: fn(&Row, usize) -> u32| rows.iter().map(|row| u64::from(of(row, at))).sum();
+    let sum = |of: fn(&LossDigest, usize) -> u32| rows.iter().map(|row| u64::from(of(row, at))).sum();
     Candidate {
         rto_min_ms: floor.ms,
         in_force_ms: to_ms(signed_us(floor.in_force)),

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use super::{Candidate, Floor, Row, candidates, flows, losses};
+use super::{Candidate, Floor, LossDigest, candidates, flows, losses};
 use crate::{
     advise::distribution::{Distribution, FEW_FOR_MEDIAN},
     filter::prefix::Prefix,
@@ -45,11 +45,11 @@ fn as_text<S: Serializer>(prefix: &Option<Prefix>, serializer: S) -> Result<S::O
 
 /// Networks of the usual size; where one has too few losses, it is folded together with such neighbours, twice; what
 /// is left then is the rest.
-pub(super) fn by_prefix(floors: &[Floor], rows: &[&Row]) -> Vec<PrefixAdvice> {
+pub(super) fn by_prefix(floors: &[Floor], rows: &[&LossDigest]) -> Vec<PrefixAdvice> {
     let mut found = Vec::new();
-    let mut left: Vec<&Row> = rows.to_vec();
+    let mut left: Vec<&LossDigest> = rows.to_vec();
     for level in 0.. {
-        let mut groups: BTreeMap<_, (Prefix, Vec<&Row>)> = BTreeMap::new();
+        let mut groups: BTreeMap<_, (Prefix, Vec<&LossDigest>)> = BTreeMap::new();
         for row in std::mem::take(&mut left) {
             match row.remote.prefix(level) {
                 Some(prefix) => {
@@ -74,7 +74,7 @@ pub(super) fn by_prefix(floors: &[Floor], rows: &[&Row]) -> Vec<PrefixAdvice> {
     found
 }
 
-fn advice(prefix: Option<Prefix>, floors: &[Floor], rows: &[&Row]) -> Option<PrefixAdvice> {
+fn advice(prefix: Option<Prefix>, floors: &[Floor], rows: &[&LossDigest]) -> Option<PrefixAdvice> {
     let mut addresses: BTreeMap<IpAddr, usize> = BTreeMap::new();
     for row in losses(rows) {
         *addresses.entry(row.remote.address).or_default() += 1;

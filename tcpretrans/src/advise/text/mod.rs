@@ -6,7 +6,7 @@ mod timeouts;
 
 use jiff::tz::TimeZone;
 
-use super::{Advice, Recording};
+use super::{Advice, RecordingFacts};
 use crate::{
     advise::distribution::{Distribution, FEW_FOR_P99},
     page::{Column, FAINT, GOOD, NOTICE, PLAIN, Page, Pen, Table, Text},
@@ -29,7 +29,7 @@ pub fn render(advice: &Advice, page: Page) -> String {
     pen.finish()
 }
 
-fn head(pen: &mut Pen, recording: &Recording) {
+fn head(pen: &mut Pen, recording: &RecordingFacts) {
     let zone = TimeZone::system();
     let time = |wall_ns: i64| date_and_time(local(wall_ns, &zone));
     let span = match (recording.first, recording.last) {

@@ -4,7 +4,7 @@ use super::{median_and_high, result, table_of, warning, words};
 use crate::{
     advise::{
         Advice,
-        timeouts::{Cut, connects::ConnectAdvice, requests::RequestAdvice},
+        timeouts::{Cut, app_requests::RequestAdvice, connects::ConnectAdvice},
     },
     page::Pen,
     words::{

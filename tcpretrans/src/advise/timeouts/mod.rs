@@ -1,7 +1,7 @@
 //! Timeouts of applications: which of them would have cut off what TCP repaired.
 
+pub mod app_requests;
 pub mod connects;
-pub mod requests;
 
 use serde::Serialize;
 

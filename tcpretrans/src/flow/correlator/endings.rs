@@ -9,8 +9,8 @@ use super::{
 use crate::{
     event::{Event, FlowId, RecoveredBy, What},
     flow::{
-        diagnosis::{self, expiry, process},
         identity::Owner,
+        obituary::{self, expiry, process},
         state::{Closing, ResetSent},
     },
     socket::{Nanos, RecordExt, SnapshotExt, TcpState},
@@ -94,7 +94,7 @@ impl Correlator {
         }
         // A socket whose CLOSE was lost must not stay.
         let Some(state) = self.flows.remove(id) else { return };
-        let closed = diagnosis::closed_unseen(&state, record, &self.config);
+        let closed = obituary::closed_unseen(&state, record, &self.config);
         events.push(Event {
             mono_ns: record.mono_ns,
             flow: Some(state.flow),
@@ -195,8 +195,8 @@ impl Correlator {
             push(What::Recovered(episode.recovered(RecoveredBy::Close, record.time(), spurious)));
             state.predicted_at = None;
         }
-        if self.config.all_closes || diagnosis::is_troubled(&state, &closing) {
-            push(What::Closed(Box::new(diagnosis::closed(&state, &closing, &self.config))));
+        if self.config.all_closes || obituary::is_troubled(&state, &closing) {
+            push(What::Closed(Box::new(obituary::closed(&state, &closing, &self.config))));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Whose FIN came first, who closed, and whether TCP was retransmitting then.
 
-use tcpretrans_ebpf::{Kind, Record};
+use tcpretrans_ebpf::{Attempt, Record};
 
 use crate::{
     event::HungUpSide,
     flow::{
-        diagnosis::hang_up::{self, Meaning},
+        obituary::hang_up::{self, Meaning},
         state::{ClosedEarly, Closer, FlowState, Side},
     },
     socket::{Hz, RecordExt, SnapshotExt, TcpState},
@@ -63,9 +63,11 @@ pub(super) fn learn_from_state(state: &mut FlowState, record: &Record) {
 }
 
 /// From a retransmission: it may be of what an application did not wait for.
-pub(super) fn learn_from_retransmission(state: &mut FlowState, kind: Kind, record: &Record, hz: Hz) {
-    if kind != Kind::Retransmit {
-        return;
+pub(super) fn learn_from_retransmission(state: &mut FlowState, attempt: Attempt, record: &Record, hz: Hz) {
+    match attempt {
+        Attempt::Segment => {}
+        // The record's socket is mostly the listener, and says nothing of this connection.
+        Attempt::SynAck => return,
     }
     let unseen = state.first_fin.is_none();
     learn_from_state(state, record);

@@ -4,18 +4,18 @@ mod endings;
 mod fins;
 mod requests;
 mod schedule;
-mod unseen;
+mod unseen_gaps;
 
 use std::{collections::HashMap, sync::Arc};
 
 use schedule::Schedule;
-use tcpretrans_ebpf::{Kind, Record};
+use tcpretrans_ebpf::{Attempt, Kind, Record};
 
 use super::{
+    flow_table::FlowTable,
     identity::{self, Owner},
     retransmission,
     state::FlowState,
-    table::FlowTable,
     thresholds,
     unseen::Watch,
 };
@@ -25,8 +25,8 @@ use crate::{
     socket::{CaState, Hz, Nanos, RecordExt, SnapshotExt, TcpState},
 };
 
-/// Flows that are remembered at the same time by default.
-pub const DEFAULT_MAX_FLOWS: usize = 131_072;
+/// Flows that are remembered at the same time, unless it is decided otherwise.
+const MAX_FLOWS: usize = 131_072;
 
 /// What the correlator must know beforehand.
 #[derive(Debug, Clone)]
@@ -47,6 +47,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// For a kernel with so many ticks a second, of which nothing else is known; warns at half of the time.
+    pub fn new(hz: u32) -> Config {
+        Config {
+            hz,
+            request_rto_max: None,
+            warn_at: 0.5,
+            all_closes: false,
+            reset_reasons: HashMap::new(),
+            max_flows: MAX_FLOWS,
+        }
+    }
+
     pub(super) fn hz(&self) -> Hz {
         Hz::new(self.hz)
     }
@@ -95,7 +107,8 @@ impl Correlator {
             self.observation(kind, id, record, owner, events);
         }
         match kind {
-            Kind::Retransmit | Kind::SynAck => self.retransmit(kind, id, record, owner, events),
+            Kind::Retransmit => self.retransmit(Attempt::Segment, id, record, owner, events),
+            Kind::SynAck => self.retransmit(Attempt::SynAck, id, record, owner, events),
             Kind::State => self.state_change(id, record, owner, events),
             Kind::CongState => self.cong_state(id, record, events),
             Kind::ReceiveReset => self.receive_reset(id, record, owner),
@@ -154,7 +167,7 @@ impl Correlator {
 
     fn retransmit(
         &mut self,
-        kind: Kind,
+        attempt: Attempt,
         id: FlowId,
         record: &Record,
         owner: &Owner,
@@ -163,23 +176,21 @@ impl Correlator {
         let hz = self.config.hz();
         let Config { warn_at, request_rto_max, .. } = self.config;
         let state = self.flow_state(id, record, owner);
-        // A recovery that showed nowhere else shows now: everything older is acknowledged. (Of a request, the
-        // record shows the listener's sequence numbers.)
-        if kind == Kind::Retransmit {
-            end_if_acknowledged(state, record, events);
-        }
-
-        let (mut event, view) = if kind == Kind::SynAck {
-            (retransmission::of_synack(record, hz, request_rto_max), None)
-        } else {
-            retransmission::of_skb(record, state.last_retransmits, hz)
+        let (mut event, view) = match attempt {
+            // Of a request, the record shows the listener's sequence numbers.
+            Attempt::SynAck => (retransmission::of_synack(record, hz, request_rto_max), None),
+            Attempt::Segment => {
+                // A recovery that showed nowhere else shows now: everything older is acknowledged.
+                end_if_acknowledged(state, record, events);
+                retransmission::of_skb(record, state.last_retransmits, hz)
+            }
         };
         state.last_retransmits = Some(record.sock.icsk_retransmits);
         if event.err.is_none() {
             state.retransmissions += 1;
             state.segs = state.segs.saturating_add(event.segs);
         }
-        fins::learn_from_retransmission(state, kind, record, hz);
+        fins::learn_from_retransmission(state, attempt, record, hz);
         state.predicted_at = expected_end(event.deadline.as_ref());
         let flow = state.flow.clone();
         let episode = state.episode_at(record);
@@ -191,7 +202,7 @@ impl Correlator {
         for threshold in thresholds {
             push(What::Threshold(threshold));
         }
-        if identity::is_request(kind, record) {
+        if identity::is_request(attempt.kind(), record) {
             self.request_lives(id, record);
         }
     }

@@ -6,8 +6,8 @@ use super::Correlator;
 use crate::{
     event::{Closed, Event, FlowId, RecoveredBy, What},
     flow::{
-        diagnosis::request_end,
         identity::{self, Ends},
+        obituary::request_end,
     },
     socket::{Nanos, RecordExt},
 };

@@ -4,19 +4,14 @@ mod schema;
 
 use std::collections::BTreeMap;
 
-use schema::{
-    Document, Ending, Episode, Events, Forecast, Forecasts, Gap, Group, Grouped, HangUps, Others, Quantiles,
-    Recording, SCHEMA, Sum, Timeline, Timeouts,
-};
-
 use super::{
     Subject,
     tally::{
         Report,
         counts::Counts,
-        episode::Outcome,
-        forecasts::Error,
-        groups::{By, Groups, Key, Sums},
+        episode::EpisodeOutcome,
+        forecasts::Deviation,
+        groups::{By, GroupKey, Groups, Sums},
         spread::Spread,
         worst::Worst,
     },
@@ -45,21 +40,21 @@ pub(super) fn render(report: &Report, subject: &Subject) -> Result<String, serde
     serde_json::to_string(&document(report, subject))
 }
 
-fn document(report: &Report, subject: &Subject) -> Document {
+fn document(report: &Report, subject: &Subject) -> schema::Document {
     let top = subject.top.unwrap_or(TOP);
     let totals = &report.totals;
     let by_type = |count: fn(&TypeTotal) -> u64| {
         totals.retransmits.iter().map(|(ty, total)| (ty.name(), count(total))).collect()
     };
     let sessions = &report.sessions;
-    Document {
-        schema: SCHEMA,
+    schema::Document {
+        schema: schema::SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
         files: subject.files.iter().map(|path| path.display().to_string()).collect(),
         filters: subject.filters.clone(),
         since: subject.window.since_ns.map(time),
         until: subject.window.until_ns.map(time),
-        recording: Recording {
+        recording: schema::Recording {
             first: sessions.first_ns.map(time),
             last: sessions.first_ns.map(|_| time(sessions.last_ns)),
             sessions: sessions.count,
@@ -67,7 +62,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
             gaps: sessions.gaps,
             longest_gap: sessions
                 .longest_gap
-                .map(|gap| Gap { from: time(gap.from_ns), duration_ms: ms(gap.ns) }),
+                .map(|gap| schema::Gap { from: time(gap.from_ns), duration_ms: ms(gap.ns) }),
             sessions_without_end: sessions.without_end,
             overlapping_sessions: sessions.overlapping,
             damaged_lines: subject.damaged_lines,
@@ -75,7 +70,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
             flows_left: sessions.flows_left,
             kernels: sessions.kernels.iter().cloned().collect(),
         },
-        events: Events {
+        events: schema::Events {
             retransmit: by_type(|total| total.sent + total.failed),
             threshold: totals.thresholds,
             recovered: totals.recovered,
@@ -86,7 +81,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
         failed: by_type(|total| total.failed),
         failed_segs: by_type(|total| total.failed_segs),
         errors: totals.errors.iter().map(|(&error, &count)| (error.name().into_owned(), count)).collect(),
-        timeouts: Timeouts {
+        timeouts: schema::Timeouts {
             retransmitted: totals.timeouts.retransmitted,
             synack: totals.timeouts.synack,
             gave_up: totals.timeouts.gave_up,
@@ -96,7 +91,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
         endings: report
             .endings
             .iter()
-            .map(|ending| Ending {
+            .map(|ending| schema::Ending {
                 cause: ending.cause.name(),
                 who: ending.who.map(Who::name),
                 count: ending.count,
@@ -112,13 +107,13 @@ fn document(report: &Report, subject: &Subject) -> Document {
         recovery_ms: quantiles(&report.recovery_ms),
         rto_ms: quantiles(&report.rto_ms),
         deepest_backoff: quantiles(&report.deepest),
-        timeline: Timeline {
+        timeline: schema::Timeline {
             begin: report.timeline.peak().map(|_| time(report.timeline.begin_ns())),
             bin_ms: report.timeline.width_s() * 1000,
             retransmissions: report.timeline.bins().to_vec(),
         },
         worst_episodes: report.worst.iter().take(top).map(episode).collect(),
-        forecasts: Forecasts {
+        forecasts: schema::Forecasts {
             foretold: report.forecasts.predicted,
             not_foretold: report.forecasts.not_predicted,
             first: forecast(&report.forecasts.first),
@@ -126,7 +121,7 @@ fn document(report: &Report, subject: &Subject) -> Document {
             first_lead_ms: quantiles(&report.forecasts.lead_ms),
             last: forecast(&report.forecasts.last),
         },
-        hang_ups: HangUps {
+        hang_ups: schema::HangUps {
             local: report.hang_ups.local,
             peer: report.hang_ups.peer,
             connecting: report.hang_ups.connecting,
@@ -152,8 +147,8 @@ fn name(by: By) -> &'static str {
     }
 }
 
-fn sum(counts: &Counts) -> Sum {
-    Sum {
+fn sum(counts: &Counts) -> schema::Sum {
+    schema::Sum {
         retransmissions: counts.sent,
         failed_retransmissions: counts.failed,
         retransmissions_by_timeout: counts.timeouts,
@@ -169,8 +164,8 @@ fn sum(counts: &Counts) -> Sum {
     }
 }
 
-fn quantiles(spread: &Spread) -> Quantiles {
-    Quantiles {
+fn quantiles(spread: &Spread) -> schema::Quantiles {
+    schema::Quantiles {
         count: spread.count(),
         min: spread.min(),
         p50: spread.quantile(0.5),
@@ -180,23 +175,23 @@ fn quantiles(spread: &Spread) -> Quantiles {
     }
 }
 
-fn forecast(error: &Error) -> Forecast {
+fn forecast(error: &Deviation) -> schema::Forecast {
     let any = error.off_us.count() > 0;
-    Forecast {
+    schema::Forecast {
         off_us: quantiles(&error.off_us),
         earliest_us: any.then_some(error.earliest_us),
         latest_us: any.then_some(error.latest_us),
     }
 }
 
-fn episode(Worst { episode, more }: &Worst) -> Episode {
+fn episode(Worst { episode, more }: &Worst) -> schema::Episode {
     let flow = &episode.flow;
     let (outcome, cause, knob, spurious) = match episode.outcome {
-        Outcome::Recovered(spurious) => ("recovered", None, None, spurious),
-        Outcome::Closed(cause, knob) => ("closed", Some(cause), knob, None),
-        Outcome::Open => ("open", None, None, None),
+        EpisodeOutcome::Recovered(spurious) => ("recovered", None, None, spurious),
+        EpisodeOutcome::Closed(cause, knob) => ("closed", Some(cause), knob, None),
+        EpisodeOutcome::Open => ("open", None, None, None),
     };
-    Episode {
+    schema::Episode {
         began: time(episode.began_wall_ns),
         duration_ms: episode.duration_ms,
         raddr: flow.raddr,
@@ -219,31 +214,36 @@ fn episode(Worst { episode, more }: &Worst) -> Episode {
     }
 }
 
-fn grouped(groups: &Groups, by: By, top: usize) -> Grouped {
+fn grouped(groups: &Groups, by: By, top: usize) -> schema::Grouped {
     let top = groups.shown(top);
     let (left_out, others) = groups.after(top);
     let Sums { flows, retransmitting, counts } = others;
-    Grouped {
+    schema::Grouped {
         groups: groups.groups.iter().take(top).map(|group| of_group(group, by)).collect(),
-        others: Others { groups: left_out, flows, retransmitting_flows: retransmitting, sums: sum(&counts) },
+        others: schema::Others {
+            groups: left_out,
+            flows,
+            retransmitting_flows: retransmitting,
+            sums: sum(&counts),
+        },
     }
 }
 
-fn of_group(group: &super::tally::groups::Group, by: By) -> Group {
+fn of_group(group: &super::tally::groups::Group, by: By) -> schema::Group {
     let Sums { flows, retransmitting, counts } = group.sums;
     let value = match &group.key {
-        Key::Remote(address) => address.to_string().into(),
-        Key::RemotePort(port) | Key::LocalPort(port) => (*port).into(),
-        Key::Name(name) => (**name).into(),
-        Key::Netns(number) => (*number).into(),
-        Key::Unknown => serde_json::Value::Null,
+        GroupKey::Remote(address) => address.to_string().into(),
+        GroupKey::RemotePort(port) | GroupKey::LocalPort(port) => (*port).into(),
+        GroupKey::Name(name) => (**name).into(),
+        GroupKey::Netns(number) => (*number).into(),
+        GroupKey::Unknown => serde_json::Value::Null,
     };
     let mut key = BTreeMap::from([(name(by), value)]);
     match (by, &group.key) {
-        (By::Port, Key::LocalPort(_)) => _ = key.insert("end", "local".into()),
+        (By::Port, GroupKey::LocalPort(_)) => _ = key.insert("end", "local".into()),
         (By::Port, _) => _ = key.insert("end", "remote".into()),
         (By::Process, _) => _ = key.insert("pid", group.pid.into()),
         _ => {}
     }
-    Group { key, flows, retransmitting_flows: retransmitting, sums: sum(&counts) }
+    schema::Group { key, flows, retransmitting_flows: retransmitting, sums: sum(&counts) }
 }

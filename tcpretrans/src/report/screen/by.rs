@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::groups::{name, title};
+use super::top_groups::{name, title};
 use crate::{
     page::{ALARM, Cell, Column, FAINT, HEADING, PLAIN, Pen, Table, Text},
     report::tally::{

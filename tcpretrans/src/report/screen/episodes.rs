@@ -9,7 +9,7 @@ use crate::{
     page::{ALARM, Keep, PLAIN, Pen, Text, cut},
     report::tally::{
         Report,
-        episode::{Ended, Ladder, Outcome},
+        episode::{Ended, EpisodeOutcome, Ladder},
         worst::Worst,
     },
     sink::table::cells::{flow, process},
@@ -67,16 +67,16 @@ fn ends(episode: &Ended, room: usize) -> String {
     cut(&remote, room, Keep::Ends).into_owned()
 }
 
-fn is_death(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Closed(cause, _) if cause.is_death())
+fn is_death(outcome: EpisodeOutcome) -> bool {
+    matches!(outcome, EpisodeOutcome::Closed(cause, _) if cause.is_death())
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
+fn outcome(outcome: EpisodeOutcome) -> &'static str {
     match outcome {
-        Outcome::Recovered(Some(true)) => "spurious",
-        Outcome::Recovered(_) => "recovered",
-        Outcome::Closed(cause, _) => cause.name(),
-        Outcome::Open => "end not recorded",
+        EpisodeOutcome::Recovered(Some(true)) => "spurious",
+        EpisodeOutcome::Recovered(_) => "recovered",
+        EpisodeOutcome::Closed(cause, _) => cause.name(),
+        EpisodeOutcome::Open => "end not recorded",
     }
 }
 
@@ -86,7 +86,7 @@ fn story(episode: &Ended, more: u64) -> String {
     if !timeouts.is_empty() {
         text += &format!(", RTO {timeouts}");
     }
-    if let Outcome::Closed(_, Some(knob)) = episode.outcome {
+    if let EpisodeOutcome::Closed(_, Some(knob)) = episode.outcome {
         text += &format!(", then {}", knob.name());
     }
     if more > 0 {

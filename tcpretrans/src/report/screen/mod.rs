@@ -4,9 +4,9 @@ mod bars;
 mod blocks;
 mod by;
 mod episodes;
-mod groups;
 mod headline;
 mod times;
+mod top_groups;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,7 @@ pub(super) fn render(report: &Report, subject: &Subject, page: Page, zone: &Time
         Some(by) => by::write(&mut pen, report, by, subject.top),
         None => {
             blocks::types_and_endings(&mut pen, report);
-            groups::write(&mut pen, report, subject.top);
+            top_groups::write(&mut pen, report, subject.top);
             episodes::write(&mut pen, report, subject.top, &times);
             blocks::forecasts_and_hang_ups(&mut pen, report);
             blocks::histograms(&mut pen, report);

@@ -14,7 +14,7 @@ use crate::{
     page::proof,
     recording::Recorded,
     report::{
-        tally::{Limits, Tally, groups::By},
+        tally::{Bounds, Tally, groups::By},
         window::Window,
     },
 };
@@ -40,8 +40,8 @@ fn recorded(ms: u64, flow: Option<Flow>, what: What) -> Recorded {
     Recorded { event, clock: CLOCK, session: 0, after_gap: false }
 }
 
-fn report(events: &[Recorded], limits: Limits) -> Report {
-    let mut tally = Tally::new(limits);
+fn report(events: &[Recorded], bounds: Bounds) -> Report {
+    let mut tally = Tally::new(bounds);
     events.iter().for_each(|recorded| tally.observe(recorded, true));
     tally.finish()
 }
@@ -65,7 +65,7 @@ fn odd_events() -> Vec<Recorded> {
 
 #[test]
 fn text_by_others_does_not_talk_to_the_terminal() {
-    let report = report(&odd_events(), Limits::default());
+    let report = report(&odd_events(), Bounds::default());
     for by in [None, Some(By::Process), Some(By::Cgroup)] {
         let text = rendered(&report, &Subject { by, ..subject() }, 100);
         let is_safe = |c: char| c == '\n' || !c.is_control() && c != '\u{202e}';
@@ -75,7 +75,7 @@ fn text_by_others_does_not_talk_to_the_terminal() {
 
 #[test]
 fn odd_events_fit() {
-    let report = report(&odd_events(), Limits::default());
+    let report = report(&odd_events(), Bounds::default());
     for columns in [60, 80, 100, 200] {
         for by in [None].into_iter().chain(By::ALL.map(Some)) {
             let subject = Subject { by, damaged_lines: 7, ..subject() };
@@ -92,7 +92,7 @@ fn what_the_recording_does_not_know_comes_first() {
         let flow = Flow { id: FlowId(id), ..sample::unknown_owner() };
         recorded(20, Some(flow), sample::retransmit(sample::rto()))
     }));
-    let small = Limits { flows: 2, groups: 1, worst: 1, bins: 2 };
+    let small = Bounds { flows: 2, groups: 1, worst: 1, bins: 2 };
     let text = rendered(&report(&events, small), &Subject { damaged_lines: 1, ..subject() }, 80);
     let whole = text.replace("\n  ", " ");
     let lines: Vec<&str> = whole.lines().collect();
@@ -110,7 +110,7 @@ fn what_the_recording_does_not_know_comes_first() {
     assert!(text.contains("FAILED"), "a column for what failed: {text}");
     assert!(text.contains("unknown "), "owners: {text}");
     let tells_of_lost = sample::lost(17, LostWhere::Ring);
-    let quiet = report(&[recorded(0, None, tells_of_lost.what)], Limits::default());
+    let quiet = report(&[recorded(0, None, tells_of_lost.what)], Bounds::default());
     assert!(rendered(&quiet, &subject(), 80).contains("LOST"), "also where nothing else happened");
 }
 
@@ -144,7 +144,7 @@ proptest! {
         top in proptest::option::of(1usize..10),
     ) {
         let events: Vec<Recorded> = steps.iter().map(|&(id, step)| of_story(id, step)).collect();
-        let report = report(&events, Limits::default());
+        let report = report(&events, Bounds::default());
         let text = rendered(&report, &Subject { by, top, ..subject() }, columns);
         proof::fits(&text, columns, &[]);
     }

@@ -32,7 +32,7 @@ impl Ladder {
 
 /// A forecast of when the kernel gives a connection up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forecast {
+pub struct FirstForecast {
     /// Which knob was to bring it about.
     pub knob: Knob,
     /// When it was made, mono ns.
@@ -45,9 +45,9 @@ pub struct Forecast {
     pub latest_ns: u64,
 }
 
-impl Forecast {
-    fn of(deadline: &Deadline, made_ns: u64) -> Forecast {
-        Forecast {
+impl FirstForecast {
+    fn of(deadline: &Deadline, made_ns: u64) -> FirstForecast {
+        FirstForecast {
             knob: deadline.knob,
             made_ns,
             earliest_ns: deadline.earliest_ns,
@@ -59,7 +59,7 @@ impl Forecast {
 
 /// An episode that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Episode {
+pub struct OpenEpisode {
     /// The session and the ordinal by which its events are known.
     id: (u32, u32),
     /// The first retransmission, mono ns.
@@ -72,12 +72,12 @@ pub struct Episode {
     deepest: u32,
     ladder: Ladder,
     /// The first forecast since a timeout, by the knob that it is about now.
-    forecast: Option<Forecast>,
+    forecast: Option<FirstForecast>,
 }
 
 /// How an episode ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum EpisodeOutcome {
     /// The data was acknowledged. Was it spurious?
     Recovered(Option<bool>),
     /// The connection ended in it.
@@ -102,12 +102,12 @@ pub struct Ended {
     /// Its timeouts.
     pub ladder: Ladder,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: EpisodeOutcome,
 }
 
 /// When an event was, by both clocks, and in which session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct SeenAt {
     /// mono ns
     pub mono_ns: u64,
     /// ns since 1970
@@ -116,9 +116,9 @@ pub struct Moment {
     pub session: u32,
 }
 
-impl Episode {
-    fn new(ordinal: u32, at: Moment, ago_ns: u64) -> Episode {
-        Episode {
+impl OpenEpisode {
+    fn new(ordinal: u32, at: SeenAt, ago_ns: u64) -> OpenEpisode {
+        OpenEpisode {
             id: (at.session, ordinal),
             began_ns: at.mono_ns.saturating_sub(ago_ns),
             began_wall_ns: at.wall_ns.saturating_sub_unsigned(ago_ns),
@@ -131,33 +131,36 @@ impl Episode {
     }
 
     /// It begins with this retransmission.
-    pub fn begins(retransmit: &Retransmit, at: Moment) -> Episode {
-        let mut episode = Episode::new(retransmit.episode, at, 0);
+    pub fn begins(retransmit: &Retransmit, at: SeenAt) -> OpenEpisode {
+        let mut episode = OpenEpisode::new(retransmit.episode, at, 0);
         episode.goes_on(retransmit, at);
         episode
     }
 
     /// It began before the trace.
-    pub fn began_before(in_backoff: &InBackoff, at: Moment) -> Episode {
+    pub fn began_before(in_backoff: &InBackoff, at: SeenAt) -> OpenEpisode {
         let ago_ns = in_backoff.since_ms.unwrap_or(0).saturating_mul(NS_PER_MS);
-        let mut episode = Episode::new(in_backoff.episode, at, ago_ns);
+        let mut episode = OpenEpisode::new(in_backoff.episode, at, ago_ns);
         episode.seen_again(in_backoff, at);
         episode
     }
 
     /// All of it that is known is how it ended.
-    pub fn only_its_end(recovered: &Recovered, at: Moment) -> Episode {
+    pub fn only_its_end(recovered: &Recovered, at: SeenAt) -> OpenEpisode {
         let ago_ns = recovered.duration_ms.saturating_mul(NS_PER_MS);
-        Episode { sent: recovered.retransmissions.into(), ..Episode::new(recovered.episode, at, ago_ns) }
+        OpenEpisode {
+            sent: recovered.retransmissions.into(),
+            ..OpenEpisode::new(recovered.episode, at, ago_ns)
+        }
     }
 
     /// Is this retransmission one of it?
-    pub fn has(&self, retransmit: &Retransmit, at: Moment) -> bool {
+    pub fn has(&self, retransmit: &Retransmit, at: SeenAt) -> bool {
         self.id == (at.session, retransmit.episode)
     }
 
     /// A further retransmission.
-    pub fn goes_on(&mut self, retransmit: &Retransmit, at: Moment) {
+    pub fn goes_on(&mut self, retransmit: &Retransmit, at: SeenAt) {
         self.last_ns = at.mono_ns;
         self.sent += u64::from(retransmit.err.is_none());
         self.deepest = self.deepest.max(retransmit.retransmits);
@@ -172,7 +175,7 @@ impl Episode {
     }
 
     /// A later session of the tracer found it in its backoff.
-    pub fn seen_again(&mut self, in_backoff: &InBackoff, at: Moment) {
+    pub fn seen_again(&mut self, in_backoff: &InBackoff, at: SeenAt) {
         self.id = (at.session, in_backoff.episode);
         self.last_ns = at.mono_ns;
         self.deepest = self.deepest.max(in_backoff.retransmits);
@@ -180,39 +183,39 @@ impl Episode {
         self.foresee(in_backoff.deadline.as_ref(), at);
     }
 
-    fn foresee(&mut self, deadline: Option<&Deadline>, at: Moment) {
+    fn foresee(&mut self, deadline: Option<&Deadline>, at: SeenAt) {
         if let Some(deadline) = deadline
             && self.forecast.is_none_or(|forecast| forecast.knob != deadline.knob)
         {
-            self.forecast = Some(Forecast::of(deadline, at.mono_ns));
+            self.forecast = Some(FirstForecast::of(deadline, at.mono_ns));
         }
     }
 
     /// The forecast made at the first RTO.
-    pub fn forecast(&self) -> Option<Forecast> {
+    pub fn forecast(&self) -> Option<FirstForecast> {
         self.forecast
     }
 
     /// It ended well.
     pub fn recovered(self, recovered: &Recovered, flow: Arc<Flow>) -> Ended {
         let deepest = self.deepest.max(recovered.max_backoff);
-        let outcome = Outcome::Recovered(recovered.spurious);
+        let outcome = EpisodeOutcome::Recovered(recovered.spurious);
         Ended { deepest, ..self.ended(flow, recovered.duration_ms, outcome) }
     }
 
     /// It ended with its connection.
     pub fn closed(self, cause: Cause, knob: Option<Knob>, closed_ns: u64, flow: Arc<Flow>) -> Ended {
         let duration_ms = closed_ns.saturating_sub(self.began_ns) / NS_PER_MS;
-        self.ended(flow, duration_ms, Outcome::Closed(cause, knob))
+        self.ended(flow, duration_ms, EpisodeOutcome::Closed(cause, knob))
     }
 
     /// Its end was not recorded.
     pub fn left_open(self, flow: Arc<Flow>) -> Ended {
         let duration_ms = self.last_ns.saturating_sub(self.began_ns) / NS_PER_MS;
-        self.ended(flow, duration_ms, Outcome::Open)
+        self.ended(flow, duration_ms, EpisodeOutcome::Open)
     }
 
-    fn ended(self, flow: Arc<Flow>, duration_ms: u64, outcome: Outcome) -> Ended {
+    fn ended(self, flow: Arc<Flow>, duration_ms: u64, outcome: EpisodeOutcome) -> Ended {
         Ended {
             flow,
             began_wall_ns: self.began_wall_ns,

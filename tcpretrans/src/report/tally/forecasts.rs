@@ -1,11 +1,11 @@
 //! Predicted timeouts, compared with the real ones.
 
-use super::{episode::Forecast, spread::Spread};
+use super::{episode::FirstForecast, spread::Spread};
 use crate::event::Closed;
 
 /// How far off forecasts were.
 #[derive(Debug, Clone, Default)]
-pub struct Error {
+pub struct Deviation {
     /// Without the sign, us.
     pub off_us: Spread,
     /// The timeout that came soonest before its forecast (negative) or least after it, us.
@@ -14,7 +14,7 @@ pub struct Error {
     pub latest_us: i64,
 }
 
-impl Error {
+impl Deviation {
     fn record(&mut self, actual_ns: u64, expected_ns: u64) {
         let off_us = (i128::from(actual_ns) - i128::from(expected_ns)) / 1000;
         let off_us = i64::try_from(off_us).unwrap_or(if off_us < 0 { i64::MIN } else { i64::MAX });
@@ -33,18 +33,18 @@ pub struct Forecasts {
     /// Timeouts of which there was none.
     pub not_predicted: u64,
     /// The forecast made at the first RTO of the last episode, compared with the real timeout.
-    pub first: Error,
+    pub first: Deviation,
     /// Of those, how many came within the range that it gave.
     pub within_window: u64,
     /// How long before the timeout it was made, ms.
     pub lead_ms: Spread,
     /// The last forecast before the timeout.
-    pub last: Error,
+    pub last: Deviation,
 }
 
 impl Forecasts {
     /// A connection ended; `first` is the forecast made at the first RTO of the episode that it ended in.
-    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<Forecast>) {
+    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<FirstForecast>) {
         if !closed.cause.is_kernel_timeout() {
             return;
         }
@@ -68,10 +68,10 @@ mod tests {
     use super::*;
     use crate::event::{Cause, Knob, samples as sample, samples::NOW_NS};
 
-    fn forecast(knob: Knob) -> Forecast {
+    fn forecast(knob: Knob) -> FirstForecast {
         let made_ns = NOW_NS - 10_000_000_000;
         let [earliest_ns, expected_ns, latest_ns] = [NOW_NS - 5_000_000, NOW_NS - 4_000_000, NOW_NS];
-        Forecast { knob, made_ns, earliest_ns, expected_ns, latest_ns }
+        FirstForecast { knob, made_ns, earliest_ns, expected_ns, latest_ns }
     }
 
     #[test]

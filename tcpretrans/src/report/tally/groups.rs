@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, net::IpAddr, ops::AddAssign, sync::Arc};
 
-use super::{Map, counts::Counts};
+use super::{StableMap, counts::Counts};
 use crate::event::Flow;
 
 /// What flows are grouped by.
@@ -27,7 +27,7 @@ impl By {
 
 /// What the flows of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Key {
+pub enum GroupKey {
     /// A remote address.
     Remote(IpAddr),
     /// A port of the other end.
@@ -42,18 +42,18 @@ pub enum Key {
     Unknown,
 }
 
-impl Key {
-    fn of(flow: &Flow, by: By) -> Key {
-        let name = |name: &Option<Arc<str>>| name.clone().map_or(Key::Unknown, Key::Name);
+impl GroupKey {
+    fn of(flow: &Flow, by: By) -> GroupKey {
+        let name = |name: &Option<Arc<str>>| name.clone().map_or(GroupKey::Unknown, GroupKey::Name);
         match by {
-            By::Remote => Key::Remote(flow.raddr),
+            By::Remote => GroupKey::Remote(flow.raddr),
             // Clients' ports are high ones (`ip_local_port_range`), services' are agreed upon.
-            By::Port if flow.lport < flow.rport => Key::LocalPort(flow.lport),
-            By::Port => Key::RemotePort(flow.rport),
+            By::Port if flow.lport < flow.rport => GroupKey::LocalPort(flow.lport),
+            By::Port => GroupKey::RemotePort(flow.rport),
             By::Process => name(&flow.comm),
             By::Cgroup => name(&flow.cgroup),
-            By::Netns if flow.netns == 0 => Key::Unknown,
-            By::Netns => Key::Netns(flow.netns),
+            By::Netns if flow.netns == 0 => GroupKey::Unknown,
+            By::Netns => GroupKey::Netns(flow.netns),
         }
     }
 }
@@ -88,7 +88,7 @@ impl AddAssign for Sums {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     /// What they have in common.
-    pub key: Key,
+    pub key: GroupKey,
     /// Their process; `None`: unknown, or several.
     pub pid: Option<u32>,
     /// Their sums.
@@ -130,7 +130,7 @@ impl Groups {
 pub struct Grouping {
     by: By,
     most: usize,
-    groups: Map<Key, (Option<u32>, Sums)>,
+    groups: StableMap<GroupKey, (Option<u32>, Sums)>,
     others: Sums,
     others_folded: u64,
 }
@@ -138,12 +138,12 @@ pub struct Grouping {
 impl Grouping {
     /// Of at most so many groups.
     pub fn new(by: By, most: usize) -> Grouping {
-        Grouping { by, most, groups: Map::default(), others: Sums::default(), others_folded: 0 }
+        Grouping { by, most, groups: StableMap::default(), others: Sums::default(), others_folded: 0 }
     }
 
     /// Adds a flow.
     pub fn add(&mut self, flow: &Flow, sums: Sums) {
-        let key = Key::of(flow, self.by);
+        let key = GroupKey::of(flow, self.by);
         match self.groups.get_mut(&key) {
             Some((pid, group)) => {
                 *group += sums;
@@ -202,17 +202,17 @@ mod tests {
     #[test]
     fn a_service_is_known_by_the_lower_port() {
         let flow = sample::ipv4_flow();
-        assert_eq!(Key::of(&flow, By::Port), Key::RemotePort(9000));
+        assert_eq!(GroupKey::of(&flow, By::Port), GroupKey::RemotePort(9000));
         let accepted = Flow { lport: 443, rport: 50_000, ..flow };
-        assert_eq!(Key::of(&accepted, By::Port), Key::LocalPort(443));
+        assert_eq!(GroupKey::of(&accepted, By::Port), GroupKey::LocalPort(443));
     }
 
     #[test]
     fn what_is_unknown_is_a_group_of_its_own() {
         let unknown = sample::unknown_owner();
         for by in [By::Process, By::Cgroup, By::Netns] {
-            assert_eq!(Key::of(&unknown, by), Key::Unknown);
-            assert_ne!(Key::of(&sample::ipv4_flow(), by), Key::Unknown);
+            assert_eq!(GroupKey::of(&unknown, by), GroupKey::Unknown);
+            assert_ne!(GroupKey::of(&sample::ipv4_flow(), by), GroupKey::Unknown);
         }
     }
 
@@ -269,7 +269,7 @@ mod tests {
                 grouping.add(&to(host), sums(1));
             }
             let groups = grouping.finish();
-            if let Some(first) = groups.groups.iter().find(|group| group.key == Key::Remote(IpAddr::V4(0.into()))) {
+            if let Some(first) = groups.groups.iter().find(|group| group.key == GroupKey::Remote(IpAddr::V4(0.into()))) {
                 prop_assert_eq!(first.sums, {
                     let mut all = Sums::default();
                     others.iter().for_each(|_| all += sums(3));

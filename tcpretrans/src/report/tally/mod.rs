@@ -2,7 +2,7 @@
 
 pub mod counts;
 pub mod episode;
-mod flows;
+mod followed;
 pub mod forecasts;
 pub mod groups;
 pub mod hang_ups;
@@ -21,8 +21,8 @@ use std::{
 };
 
 use counts::Counts;
-use episode::{Ended, Episode, Moment};
-use flows::{Flows, Followed};
+use episode::{Ended, OpenEpisode, SeenAt};
+use followed::{Flows, Followed};
 use forecasts::Forecasts;
 use groups::{By, Grouping, Groups, Sums};
 use hang_ups::HangUps;
@@ -38,11 +38,11 @@ use crate::{
 };
 
 /// Without the usual random seed: the same recording gives the same report, whatever has to be forgotten.
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+type StableMap<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// How much is kept of what has no bound.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Bounds {
     /// Flows that are followed at a time.
     pub flows: usize,
     /// Groups of each kind.
@@ -53,10 +53,10 @@ pub struct Limits {
     pub bins: usize,
 }
 
-impl Default for Limits {
+impl Default for Bounds {
     /// Some 150 MB at worst, the decoder included.
-    fn default() -> Limits {
-        Limits { flows: 1 << 16, groups: 1 << 14, worst: 100, bins: 240 }
+    fn default() -> Bounds {
+        Bounds { flows: 1 << 16, groups: 1 << 14, worst: 100, bins: 240 }
     }
 }
 
@@ -138,31 +138,31 @@ pub struct Ending {
 
 impl Default for Tally {
     fn default() -> Tally {
-        Tally::new(Limits::default())
+        Tally::new(Bounds::default())
     }
 }
 
 impl Tally {
     /// An empty one.
-    pub fn new(limits: Limits) -> Tally {
+    pub fn new(bounds: Bounds) -> Tally {
         Tally {
             sessions: Following::default(),
             totals: Totals::default(),
             events: 0,
             who: BTreeMap::new(),
             deadline_thresholds: 0,
-            flows: Flows::new(limits.flows),
+            flows: Flows::new(bounds.flows),
             forgotten: 0,
             all: Sums::default(),
-            groupings: By::ALL.map(|by| Grouping::new(by, limits.groups)),
+            groupings: By::ALL.map(|by| Grouping::new(by, bounds.groups)),
             recovery_ms: Spread::default(),
             rto_ms: Spread::default(),
             deepest: Spread::default(),
-            worst: WorstEpisodes::new(limits.worst),
+            worst: WorstEpisodes::new(bounds.worst),
             open: 0,
             forecasts: Forecasts::default(),
             hang_ups: HangUps::default(),
-            timeline: Timeline::new(limits.bins),
+            timeline: Timeline::new(bounds.bins),
             undelivered_bytes: 0,
         }
     }
@@ -180,14 +180,14 @@ impl Tally {
         }
         self.totals.count(event);
         let Some(flow) = &event.flow else { return };
-        let at = Moment { mono_ns: event.mono_ns, wall_ns, session: *session };
+        let at = SeenAt { mono_ns: event.mono_ns, wall_ns, session: *session };
         match &event.what {
             What::Retransmit(retransmit) => self.retransmit(flow, retransmit, at),
             What::InBackoff(in_backoff) => {
                 let followed = self.flows.follow(flow);
                 match &mut followed.episode {
                     Some(episode) => episode.seen_again(in_backoff, at),
-                    None => followed.episode = Some(Box::new(Episode::began_before(in_backoff, at))),
+                    None => followed.episode = Some(Box::new(OpenEpisode::began_before(in_backoff, at))),
                 }
             }
             What::Threshold(threshold) => {
@@ -205,7 +205,7 @@ impl Tally {
         }
     }
 
-    fn retransmit(&mut self, flow: &Arc<Flow>, retransmit: &Retransmit, at: Moment) {
+    fn retransmit(&mut self, flow: &Arc<Flow>, retransmit: &Retransmit, at: SeenAt) {
         self.timeline.record(at.wall_ns);
         if let (None, Some(rto_ms)) = (retransmit.err, retransmit.rto_ms) {
             self.rto_ms.record(rto_ms);
@@ -215,7 +215,7 @@ impl Tally {
         match &mut followed.episode {
             Some(episode) if episode.has(retransmit, at) => episode.goes_on(retransmit, at),
             episode => {
-                let before = episode.replace(Box::new(Episode::begins(retransmit, at)));
+                let before = episode.replace(Box::new(OpenEpisode::begins(retransmit, at)));
                 // How that one ended was not recorded.
                 if let Some(before) = before {
                     self.left_open(*before, flow);
@@ -224,16 +224,18 @@ impl Tally {
         }
     }
 
-    fn recovered(&mut self, flow: &Arc<Flow>, recovered: &Recovered, at: Moment) {
+    fn recovered(&mut self, flow: &Arc<Flow>, recovered: &Recovered, at: SeenAt) {
         self.recovery_ms.record(recovered.duration_ms);
         let followed = self.flows.follow(flow);
         followed.counts.recovered(recovered);
-        let episode =
-            followed.episode.take().map_or_else(|| Episode::only_its_end(recovered, at), |episode| *episode);
+        let episode = followed
+            .episode
+            .take()
+            .map_or_else(|| OpenEpisode::only_its_end(recovered, at), |episode| *episode);
         self.over(episode.recovered(recovered, flow.clone()));
     }
 
-    fn closed(&mut self, flow: &Arc<Flow>, closed: &Closed, at: Moment) {
+    fn closed(&mut self, flow: &Arc<Flow>, closed: &Closed, at: SeenAt) {
         let who = closed.who.and_then(|who| Who::ALL.iter().position(|&one| one == who));
         self.who.entry(closed.cause).or_default()[who.unwrap_or(Who::ALL.len())] += 1;
         self.hang_ups.closed(closed);
@@ -258,7 +260,7 @@ impl Tally {
         self.worst.offer(ended);
     }
 
-    fn left_open(&mut self, episode: Episode, flow: &Arc<Flow>) -> u64 {
+    fn left_open(&mut self, episode: OpenEpisode, flow: &Arc<Flow>) -> u64 {
         let ended = episode.left_open(flow.clone());
         let duration_ms = ended.duration_ms;
         self.open += 1;

@@ -6,7 +6,7 @@ use crate::event::{Event, LostWhere, What};
 
 /// A time between two sessions in which nobody recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub struct SessionGap {
     /// When it began, ns since 1970.
     pub from_ns: i64,
     /// How long it was, ns.
@@ -27,7 +27,7 @@ pub struct Sessions {
     /// How many gaps there are between sessions.
     pub gaps: u64,
     /// The longest of them.
-    pub longest_gap: Option<Gap>,
+    pub longest_gap: Option<SessionGap>,
     /// Sessions without an `end`: the tracer was killed, or the file is cut.
     pub without_end: u64,
     /// Sessions that began before the one before them was over: what both saw counts twice.
@@ -108,7 +108,7 @@ impl Following {
             if wall_ns < before {
                 self.sessions.overlapping += 1;
             } else {
-                let gap = Gap { from_ns: before, ns: wall_ns.abs_diff(before) };
+                let gap = SessionGap { from_ns: before, ns: wall_ns.abs_diff(before) };
                 self.sessions.gaps += 1;
                 if self.sessions.longest_gap.is_none_or(|longest| longest.ns < gap.ns) {
                     self.sessions.longest_gap = Some(gap);
@@ -175,7 +175,7 @@ mod tests {
             (end(0), 151, 3),
         ]);
         assert_eq!((sessions.count, sessions.gaps, sessions.overlapping, sessions.without_end), (4, 2, 1, 1));
-        assert_eq!(sessions.longest_gap, Some(Gap { from_ns: 110 * S, ns: 30 * S as u64 }));
+        assert_eq!(sessions.longest_gap, Some(SessionGap { from_ns: 110 * S, ns: 30 * S as u64 }));
         assert_eq!((sessions.first_ns, sessions.last_ns), (Some(100 * S), 151 * S));
         assert_eq!((sessions.recorded_ns, sessions.flows_left), (21 * S as u64, 6));
         assert_eq!(sessions.kernels, ["6.18.0".to_owned()].into());

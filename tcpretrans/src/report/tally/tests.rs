@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use episode::Outcome;
-use groups::Key;
+use episode::EpisodeOutcome;
+use groups::GroupKey;
 use proptest::prelude::*;
 
 use super::*;
@@ -78,7 +78,10 @@ fn a_death_with_its_ladder_and_its_forecast() {
     assert_eq!((worst.episode.sent, worst.episode.deepest, worst.more), (4, 3, 0));
     assert_eq!(worst.episode.ladder.expired_ms, [200, 400, 800]);
     assert_eq!(worst.episode.ladder.waiting_ms, Some(1600));
-    assert_eq!(worst.episode.outcome, Outcome::Closed(Cause::RetransmitTimeout, Some(Knob::TcpRetries2)));
+    assert_eq!(
+        worst.episode.outcome,
+        EpisodeOutcome::Closed(Cause::RetransmitTimeout, Some(Knob::TcpRetries2))
+    );
     assert_eq!((report.forecasts.predicted, report.forecasts.within_window), (1, 1));
     assert_eq!(report.forecasts.first.latest_us, 50_000, "the first forecast counts");
     assert_eq!(report.forecasts.last.earliest_us, -1_000);
@@ -113,7 +116,7 @@ fn episodes_that_end_well_or_not_at_all() {
         .collect();
     assert_eq!(
         told,
-        [(600, Outcome::Open, 0), (350, Outcome::Recovered(Some(true)), 1)],
+        [(600, EpisodeOutcome::Open, 0), (350, EpisodeOutcome::Recovered(Some(true)), 1)],
         "the shorter recovery of the same remote end is like the longer one"
     );
     assert_eq!((report.open_episodes, report.deepest.count(), report.recovery_ms.max()), (1, 3, Some(350)));
@@ -149,10 +152,14 @@ fn an_episode_goes_on_in_the_next_session() {
         (2_800, &[200, 400, 800][..])
     );
     assert_eq!((whole.all.flows, whole.forecasts.not_predicted), (1, 1));
-    assert_eq!(whole.groups(By::Process).groups[0].key, Key::Name("java".into()), "the owner was known once");
+    assert_eq!(
+        whole.groups(By::Process).groups[0].key,
+        GroupKey::Name("java".into()),
+        "the owner was known once"
+    );
     let half = report(&later);
     assert_eq!(half.worst[0].episode.duration_ms, 9_000 + 1_900, "it was older than the trace");
-    assert_eq!(half.groups(By::Process).groups[0].key, Key::Unknown);
+    assert_eq!(half.groups(By::Process).groups[0].key, GroupKey::Unknown);
 }
 
 #[test]
@@ -275,7 +282,7 @@ proptest! {
         room in 1usize..20,
     ) {
         let events = interleaved(&flows, &order);
-        let mut tally = Tally::new(Limits { flows: room, groups: 1 + room / 4, worst: 3, bins: 4 });
+        let mut tally = Tally::new(Bounds { flows: room, groups: 1 + room / 4, worst: 3, bins: 4 });
         events.iter().for_each(|recorded| tally.observe(recorded, true));
         let report = tally.finish();
         let counts = report.counts();

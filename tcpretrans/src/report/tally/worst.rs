@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use super::episode::{Ended, Outcome};
+use super::episode::{Ended, EpisodeOutcome};
 
 /// An episode, and how many were like it but not as bad.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ fn badness(episode: &Ended) -> impl Ord + use<> {
 fn are_alike(one: &Ended, other: &Ended) -> bool {
     let outcome = |episode: &Ended| match episode.outcome {
         // Whether it was spurious makes no other story of it.
-        Outcome::Recovered(_) => Outcome::Recovered(None),
+        EpisodeOutcome::Recovered(_) => EpisodeOutcome::Recovered(None),
         outcome => outcome,
     };
     (one.flow.raddr, one.flow.rport) == (other.flow.raddr, other.flow.rport) && outcome(one) == outcome(other)
@@ -84,7 +84,7 @@ mod tests {
             sent: 1,
             deepest: 1,
             ladder: Default::default(),
-            outcome: Outcome::Recovered(Some(duration_ms.is_multiple_of(2))),
+            outcome: EpisodeOutcome::Recovered(Some(duration_ms.is_multiple_of(2))),
         }
     }
 

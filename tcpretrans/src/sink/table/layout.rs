@@ -61,7 +61,7 @@ impl Column {
 
 /// What the narrowest terminal gets: 54 columns.
 const BASE: [(Column, usize); 4] =
-    [(Column::Time, 8), (Column::Type, 10), (Column::Flow, 22), (Column::Outlook, 11)];
+    [(Column::Time, 8), (Column::Type, 10), (Column::Flow, 25), (Column::Outlook, 8)];
 
 /// What a wider one gets, the most useful first. At 80 columns: down to `Process`; at 100: down to
 /// the first widening of `Outlook`.
@@ -193,7 +193,7 @@ mod tests {
     fn wider_terminals_show_more() {
         assert_eq!(
             header(80),
-            "TIME     TYPE       LOCAL > REMOTE         PROCESS   RTO->NEXT   TRY DIES IN"
+            "TIME     TYPE       LOCAL > REMOTE            PROCESS   RTO->NEXT   TRY DIES IN"
         );
         assert_eq!(
             header(100),

@@ -16,7 +16,7 @@ use crate::{
         errno,
         escape::visible,
         figures::count,
-        time::{date_and_time, millis, time_of_day},
+        time::{date_and_time, largest_unit, millis, time_of_day},
     },
 };
 
@@ -71,8 +71,9 @@ impl Scene<'_> {
     }
 
     /// Ways to write when the kernel gives up, the one with most detail first.
-    fn deadline_forms(&self, deadline: &Deadline) -> [String; 6] {
-        let within = millis(deadline.expected_ns.saturating_sub(self.now_ns) / NS_PER_MS);
+    fn deadline_forms(&self, deadline: &Deadline) -> [String; 7] {
+        let within_ms = deadline.expected_ns.saturating_sub(self.now_ns) / NS_PER_MS;
+        let within = millis(within_ms);
         let (left, short) = match deadline.retransmissions_left {
             0 => ("no try left".to_owned(), "0 left".to_owned()),
             1 => ("1 try left".to_owned(), "1 left".to_owned()),
@@ -90,6 +91,7 @@ impl Scene<'_> {
             format!("in {within}, {left}"),
             format!("{within}, {short}"),
             within,
+            largest_unit(within_ms),
         ]
     }
 }

@@ -46,8 +46,10 @@ impl Look {
             What::InBackoff(_) => Look::Notice,
             What::Recovered(_) => Look::Good,
             What::Closed(closed) => of_closed(closed),
-            What::Lost(lost) if lost.place == LostWhere::Recursion => Look::Notice,
-            What::Lost(_) => Look::Bad,
+            What::Lost(lost) => match lost.place {
+                LostWhere::Recursion => Look::Notice,
+                LostWhere::Ring | LostWhere::Map | LostWhere::Output | LostWhere::Unseen => Look::Bad,
+            },
             What::Start(_) | What::Observation(_) | What::End(_) => Look::Plain,
         }
     }

@@ -31,7 +31,13 @@ fn into_the_void(prepare: impl Fn(TcpStream) -> TcpStream + Sync, ending: &Endin
     for socket in &sockets {
         let id = socket.cookie().unwrap();
         await_death(socket);
-        ending.check_with(&scene.end_of(id), socket);
+        let closed = scene.end_of(id);
+        ending.check_with(&closed, socket);
+        // One second, and two more.
+        let knobs_of_tries = ["tcp_syn_retries", "TCP_SYNCNT"];
+        if ending.knob.is_some_and(|knob| knobs_of_tries.contains(&knob)) {
+            assert_eq!(closed["lifetime_ms"].as_u64().map(|ms| ms / 1000), Some(3), "{closed:#}");
+        }
     }
     scene.finish();
 }
@@ -46,7 +52,7 @@ fn tcp_syn_retries_is_used_up() {
             who: Some("kernel"),
             knob: Some("tcp_syn_retries"),
             error: Some("ETIMEDOUT"),
-            note: &["no answer to 2 SYNs in 3.", "(tcp_syn_retries=1)"],
+            note: &["no answer to 2 SYNs in 3", " s (tcp_syn_retries=1)"],
         },
     );
 }
@@ -61,7 +67,7 @@ fn tcp_syncnt_is_used_up() {
             who: Some("kernel"),
             knob: Some("TCP_SYNCNT"),
             error: Some("ETIMEDOUT"),
-            note: &["no answer to 2 SYNs in 3.", "(TCP_SYNCNT=1)"],
+            note: &["no answer to 2 SYNs in 3", " s (TCP_SYNCNT=1)"],
         },
     );
 }

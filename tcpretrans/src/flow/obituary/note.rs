@@ -170,7 +170,9 @@ fn reset_by_local(state: &FlowState, record: &Record, conclusion: &Conclusion, c
             "{}; the peer did not close in time (tcp_fin_timeout, TCP_LINGER2), and the kernel reset it",
             closed_by_local(state, closed)
         ),
-        _ => format!("{by}{situation}"),
+        How::Plainly | How::NeverLeft | How::InFlight | How::NoSyn | How::Dropped | How::RecordLost => {
+            format!("{by}{situation}")
+        }
     }
 }
 
@@ -183,7 +185,16 @@ fn unknown(conclusion: &Conclusion) -> &'static str {
             "dropped by the kernel without an error: lack of memory, or its network namespace was deleted"
         }
         How::RecordLost => "how it ended is not known: the record of its end did not reach tcpretrans",
-        _ => "how it ended is not known: this kernel's state allows no answer",
+        How::Plainly
+        | How::LingerZero
+        | How::Unread(_)
+        | How::Disconnected
+        | How::NotAccepted
+        | How::DataAfterClose
+        | How::NegativeLinger2
+        | How::FinTimeout
+        | How::NeverLeft
+        | How::InFlight => "how it ended is not known: this kernel's state allows no answer",
     }
 }
 

@@ -111,8 +111,7 @@ impl Stalling {
 
 /// Not of the handshake.
 fn carries_requests(retransmit: &Retransmit) -> bool {
-    !matches!(retransmit.ty, RetransmitType::Syn | RetransmitType::SynAck)
-        && !TcpState::from(retransmit.state).in_handshake()
+    !retransmit.ty.is_handshake() && !TcpState::from(retransmit.state).in_handshake()
 }
 
 /// Has this end's application closed?

@@ -6,7 +6,7 @@ use crate::{
     page::{ALARM, Cell, Column, FAINT, HEADING, Keep, PLAIN, Pen, Table, Text, side_by_side},
     report::tally::{
         Report,
-        groups::{By, Group, Groups, Key, Sums},
+        groups::{By, Group, GroupKey, Groups, Sums},
     },
     words::figures::short,
 };
@@ -26,17 +26,17 @@ pub(super) fn title(by: By) -> &'static str {
 /// What a group has in common.
 pub(super) fn name(group: &Group) -> Cell {
     match &group.key {
-        Key::Remote(address) => Cell::keeping(Keep::Ends, address.to_string()),
-        Key::RemotePort(port) => format!("{port} (remote)").into(),
-        Key::LocalPort(port) => format!("{port} (local)").into(),
+        GroupKey::Remote(address) => Cell::keeping(Keep::Ends, address.to_string()),
+        GroupKey::RemotePort(port) => format!("{port} (remote)").into(),
+        GroupKey::LocalPort(port) => format!("{port} (local)").into(),
         // A cgroup's end says more than its beginning.
-        Key::Name(name) if name.starts_with('/') => Cell::keeping(Keep::End, name),
-        Key::Name(name) => {
+        GroupKey::Name(name) if name.starts_with('/') => Cell::keeping(Keep::End, name),
+        GroupKey::Name(name) => {
             let pid = group.pid.map(|pid| format!("/{pid}")).unwrap_or_default();
             Cell::keeping(Keep::Last(pid.len()), format!("{name}{pid}"))
         }
-        Key::Netns(number) => number.to_string().into(),
-        Key::Unknown => "unknown".into(),
+        GroupKey::Netns(number) => number.to_string().into(),
+        GroupKey::Unknown => "unknown".into(),
     }
 }
 

@@ -4,7 +4,10 @@ mod application;
 mod kernel;
 mod others;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tcpretrans_ebpf::{Record, tcp_state::*};
 
@@ -109,6 +112,21 @@ fn errno(record: &mut Record, errno: i32) {
     record.sock.sk_err = errno as u32;
 }
 
+fn rows() -> impl Iterator<Item = Row> {
+    kernel::by_the_kernel()
+        .into_iter()
+        .chain(others::by_the_peer_or_others())
+        .chain(application::by_the_application())
+}
+
+#[test]
+fn every_cause_and_knob_has_a_row() {
+    let causes: HashSet<Cause> = rows().map(|row| row.expected.0).collect();
+    assert_eq!(Vec::from_iter(Cause::ALL.into_iter().filter(|cause| !causes.contains(cause))), []);
+    let knobs: HashSet<Knob> = rows().filter_map(|row| row.expected.2).collect();
+    assert_eq!(Vec::from_iter(Knob::ALL.into_iter().filter(|knob| !knobs.contains(knob))), []);
+}
+
 #[test]
 fn every_ending_by_what_it_leaves_behind() {
     let reset_reasons = [
@@ -123,11 +141,7 @@ fn every_ending_by_what_it_leaves_behind() {
         reset_reasons: HashMap::from(reset_reasons.map(|(number, name)| (number, name.to_owned()))),
         ..crate::flow::correlator::story::config()
     };
-    for row in kernel::by_the_kernel()
-        .into_iter()
-        .chain(others::by_the_peer_or_others())
-        .chain(application::by_the_application())
-    {
+    for row in rows() {
         let flow = identity::flow(FlowId(1), &row.record, &Owner::default());
         let mut state = FlowState::new(Arc::new(flow), &row.record);
         let (now, moment) = (row.record.time(), Nanos(1000));

@@ -2,7 +2,7 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Map, counts::Counts, episode::Episode};
+use super::{StableMap, counts::Counts, episode::OpenEpisode};
 use crate::event::Flow;
 
 /// Which socket. The cookie alone would do within one run of one machine.
@@ -27,15 +27,15 @@ pub struct Followed {
     /// Sums over its events.
     pub counts: Counts,
     /// The episode that it is in.
-    pub episode: Option<Box<Episode>>,
+    pub episode: Option<Box<OpenEpisode>>,
 }
 
 /// A bounded table that forgets the flows that had no event for longest: two generations, of which the older is handed
 /// out when the younger is full.
 #[derive(Debug)]
 pub struct Flows {
-    young: Map<FlowKey, Followed>,
-    old: Map<FlowKey, Followed>,
+    young: StableMap<FlowKey, Followed>,
+    old: StableMap<FlowKey, Followed>,
     generation: usize,
     forgotten: Vec<Followed>,
 }
@@ -44,7 +44,7 @@ impl Flows {
     /// Of at most so many.
     pub fn new(most: usize) -> Flows {
         let generation = (most / 2).max(1);
-        Flows { young: Map::default(), old: Map::default(), generation, forgotten: Vec::new() }
+        Flows { young: StableMap::default(), old: StableMap::default(), generation, forgotten: Vec::new() }
     }
 
     /// The flow; others may have to make room for it ([`Flows::take_forgotten`]).
