@@ -1,7 +1,7 @@
 //! The way of a record through userspace: ring buffer bytes -> decode -> owner -> correlate -> JSON Lines or table.
 //!
 //! The records are synthetic, but make up whole lives: of 4,000 connections, most lose segments and repair them within
-//! a round trip, some climb the ladder of timeouts, and each ends some day, so that every part of the correlator has
+//! a round trip, some back off for several RTOs, and each ends at some time, so that every part of the correlator has
 //! something to do.
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 
@@ -112,7 +112,7 @@ impl Life {
         Life { record, script: Vec::new() }
     }
 
-    /// Most losses are repaired at once; of the others, the ladder is climbed for a while. One in ten ends then.
+    /// Most losses are repaired at once; the others back off for a while. One in ten ends then.
     fn think_of_trouble(&mut self, random: &mut Random) {
         if random.below(10) == 0 {
             self.script.push(Step::Close);

@@ -7,6 +7,7 @@ use crate::{
     options::{Exit, UsageError},
     recording::{OpenError, ReadError},
     sink::SinkError,
+    words::escape::visible,
 };
 
 /// What every command fails with: the error of one room, or of a system call at the edge.
@@ -61,13 +62,13 @@ impl Failure {
     }
 }
 
-/// An error as one line: what failed, then why, cause after cause.
+/// An error as one line: what failed, then why, cause after cause. Names of files in it are not ours: escaped.
 pub fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut sentence = String::new();
     let mut causes = Some(error);
     while let Some(cause) = causes {
         causes = cause.source();
-        let line = one_line(&cause.to_string());
+        let line = visible(&one_line(&cause.to_string())).into_owned();
         // Some errors have their cause in their own text already.
         if sentence.contains(&line) {
             continue;
@@ -123,9 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn tells_each_cause_once_and_on_one_line() {
+    fn each_cause_stands_there_once_and_on_one_line() {
         let error = Failure::io("cannot write x.jsonl")(broken_pipe());
         assert_eq!(sentence(&error), "cannot write x.jsonl: broken pipe");
+        let error = Failure::io("cannot write \u{1b}[2Jx.jsonl")(broken_pipe());
+        assert_eq!(sentence(&error), r"cannot write \u{1b}[2Jx.jsonl: broken pipe");
         let inner = BtfError::Read { path: "/btf".into(), source: io::Error::from(io::ErrorKind::NotFound) };
         assert_eq!(sentence(&inner), "cannot read /btf: entity not found");
         let inner = BtfError::Read { path: "/btf".into(), source: io::Error::from(io::ErrorKind::NotFound) };

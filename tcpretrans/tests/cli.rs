@@ -144,7 +144,10 @@ fn a_closed_pipe_is_the_end_and_no_error() {
 #[test]
 fn without_rights_tracing_ends_with_3_and_the_remedy() {
     let said = one_line(&as_nobody(&[]), 3);
-    assert!(said.starts_with("no right to load BPF programs (missing: CAP_BPF, CAP_PERFMON): "), "{said}");
+    assert!(
+        said.starts_with("no privilege to load BPF programs (missing: CAP_BPF, CAP_PERFMON): "),
+        "{said}"
+    );
     assert!(said.contains("sudo setcap cap_bpf,cap_perfmon=ep /"), "{said}");
 }
 
@@ -157,7 +160,7 @@ fn without_rights_the_doctor_tells_what_it_can() {
         assert!(text.contains(expected), "{expected}: {text}");
     }
     let verdict = last_paragraph(&text);
-    assert!(verdict.starts_with("Cannot trace here: no right to load BPF programs"), "{verdict}");
+    assert!(verdict.starts_with("Cannot trace here: no privilege to load BPF programs"), "{verdict}");
     assert!(!text.contains('\x1b'), "no colour in a pipe");
 }
 
@@ -198,7 +201,7 @@ fn what_even_root_lacks_is_named() {
     let locked = "mount -t tmpfs none /sys/kernel/security; \
                   echo 'none integrity [confidentiality]' > /sys/kernel/security/lockdown";
     for (script, expected) in [
-        (no_btf, "this kernel shows no type information (/sys/kernel/btf/vmlinux does not exist): "),
+        (no_btf, "this kernel has no BTF type information (/sys/kernel/btf/vmlinux does not exist): "),
         (locked, "the kernel is locked down (confidentiality mode"),
     ] {
         let said = one_line(&behind_mounts(script, ""), 3);

@@ -1,4 +1,4 @@
-//! What userspace tells the programs and what it makes of their answers, on the running kernel.
+//! What userspace gives to the programs and how it reads their answers, on the running kernel.
 
 use std::{
     fs,

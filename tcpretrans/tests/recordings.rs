@@ -147,7 +147,7 @@ fn what_is_no_recording_is_bad_input() {
         (&["replay", "/proc"], "/proc is a directory: name the files in it"),
         (&["replay", "-", "-"], "- is given twice, but standard input can be read only once"),
         (&["replay", "-"], "standard input is empty: nothing was recorded"),
-        (&["replay", "Cargo.toml"], "Cargo.toml is no recording of tcpretrans: line 1: "),
+        (&["replay", "Cargo.toml"], "Cargo.toml is not a recording of tcpretrans: line 1: "),
         (&["replay"], "required arguments were not provided"),
     ] {
         let output = run(args, b"");

@@ -255,7 +255,7 @@ fn a_quiet_time_says_so() {
         (&lines[0], lines.iter().find(|line| line.contains(r#""event":"end""#)).expect("an end"));
     let quiet = file(&[start.clone(), end.clone()]);
     let text = clean(&on(quiet.path(), &[]));
-    assert!(text.ends_with("Nothing happened: no retransmission, no death.\n"), "{text}");
+    assert!(text.ends_with("Nothing happened: no retransmission, no failed connection.\n"), "{text}");
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn bad_usage_is_one_sentence_and_code_2() {
         (&[night, "--since", "yesterday"], "--since: 'yesterday' is not a time: give 03:00, "),
         (&[night, "--until", "25:00"], "--until: '25:00' is not a time: "),
         (&[night, "--since", "1h", "--until", "2h"], "--since and --until leave no time between them"),
-        (&["-", "--since", "2h"], "--since: standard input does not tell beforehand when it ends: "),
+        (&["-", "--since", "2h"], "--since: the end of standard input is not known in advance: "),
         (&[night, "-4", "-6"], "-4 and -6 together match nothing: "),
         (&[night, "-t", "timeout"], "--type: there is no retransmission type 'timeout' "),
         (&["-", "-"], "- is given twice"),

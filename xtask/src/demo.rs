@@ -37,7 +37,7 @@ const RECORDING: &str = "tcpretrans/src/demo/incident.jsonl.zlib";
 /// The binary carries it.
 const MOST_BYTES: usize = 60_000;
 
-/// Plays the incident of `tcpretrans demo` in the lab, records it, and puts the recording into place
+/// Play the incident of `tcpretrans demo` in the lab, record it, and put the recording into place
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// This tracer instead of one that is built now
@@ -183,7 +183,7 @@ fn void(lab: &Lab) -> Result<()> {
 }
 
 fn await_death(socket: &TcpStream) -> Result<()> {
-    wait_until("its death", || Ok(socket.info()?.state == CLOSE))
+    wait_until("its timeout", || Ok(socket.info()?.state == CLOSE))
 }
 
 fn wait_until(what: &str, so: impl Fn() -> Result<bool>) -> Result<()> {

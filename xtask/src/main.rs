@@ -38,7 +38,7 @@ enum Command {
     BenchUnanswered(bench::UnansweredArgs),
     RecordDemo(demo::Args),
     VerifyCounts(verify_counts::Args),
-    /// Build what to copy onto other machines: a static program, its manual page, completions and a checksum
+    /// Build an archive for other machines: a static program, its manual page, completions and a checksum
     Dist {
         /// For this kind of machine [default: this one's]: x86_64-unknown-linux-musl, aarch64-unknown-linux-musl
         #[arg(long, value_name = "TRIPLE")]
@@ -57,7 +57,7 @@ enum Command {
         #[arg(long)]
         replace: bool,
     },
-    /// Tell which BPF toolchain this machine has, or how to get one
+    /// Show which BPF toolchain this machine has, or how to get one
     BpfToolchain {
         #[command(flatten)]
         toolchain: ToolchainOptions,

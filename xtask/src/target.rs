@@ -29,7 +29,7 @@ impl Target {
     /// If it is not, or if it is not Linux; the message says what to do.
     pub fn named(triple: &str) -> Result<Target> {
         if !triple.contains("-linux-") {
-            bail!("{triple} is not Linux, where alone there is something to trace");
+            bail!("{triple} is not Linux, and tcpretrans traces Linux only");
         }
         let mut rustc = Command::new("rustc");
         rustc.args(["--print", "target-libdir", "--target", triple]).current_dir(workspace::root());

@@ -27,7 +27,7 @@ use crate::{
 pub struct Questions {
     /// RTO floors beside the usual ones, ms.
     pub floors_ms: Vec<u32>,
-    /// Within which time a dead peer shall be noticed, ms.
+    /// Time within which a dead peer must be noticed, ms.
     pub detect_within_ms: u64,
 }
 

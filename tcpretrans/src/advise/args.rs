@@ -16,10 +16,10 @@ pub struct AdviseArgs {
     /// Recordings: logs written with -o, rotated ones too; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// RTO floors to ask for, in ms, beside 10, 20, 50, 100 and 200; the commands shown are for these
+    /// Further values of RTO_MIN to compute, in ms, besides 10, 20, 50, 100 and 200; commands are shown for these
     #[arg(long, value_name = "MS,...")]
     pub rto_min: Vec<String>,
-    /// Within which time a dead peer shall be noticed [default: 30s]
+    /// Time within which a dead peer must be noticed [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub detect_within: Option<String>,
     /// What standard output looks like
@@ -89,7 +89,7 @@ fn floor_ms(text: &str) -> Result<u32, UsageError> {
     u32::try_from(ms)
         .ok()
         .filter(|_| ms <= HIGHEST_FLOOR_MS)
-        .ok_or_else(|| wrong(format!("'{text}' is too large: floors go up to {HIGHEST_FLOOR_MS} ms")))
+        .ok_or_else(|| wrong(format!("'{text}' is too large: RTO_MIN can be {HIGHEST_FLOOR_MS} ms at most")))
 }
 
 fn detection_ms(text: &str) -> Result<u64, UsageError> {
@@ -129,7 +129,7 @@ mod tests {
             (&["50,,60"], None, "--rto-min: '' is not a number of milliseconds (10,20,50)"),
             (&["0"], None, "--rto-min: '0' is not a number of milliseconds (10,20,50)"),
             (&["0.5"], None, "--rto-min: '0.5' is not a number of milliseconds (10,20,50)"),
-            (&["20000"], None, "--rto-min: '20000' is too large: floors go up to 10000 ms"),
+            (&["20000"], None, "--rto-min: '20000' is too large: RTO_MIN can be 10000 ms at most"),
             (&[], Some("soon"), "--detect-within: 'soon' is not a time (30s, 5m, 1h30m)"),
             (&[], Some("3d"), "--detect-within: '3d' is not between a millisecond and a day"),
         ] {

@@ -1,7 +1,7 @@
 //! The retransmission timeout under another floor: `tcp_rtt_estimator` and `__tcp_set_rto`, asked "what if".
 //!
 //! The kernel's RTO is a sum: `srtt + rttvar`. The floor (RTO_MIN) is a floor of `rttvar`, not of the RTO, and mostly
-//! `rttvar` lies on it: the RTO of a calm connection is its round-trip time plus the floor. Three variables tell how
+//! `rttvar` lies on it: the RTO of a connection with steady round-trip times is that time plus the floor. Three variables show how
 //! far it would go down without that floor:
 //!
 //! * `rttvar_us` is what the RTO has now. Above the floor, the path itself made it so, and no floor changes it soon.

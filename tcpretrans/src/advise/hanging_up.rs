@@ -5,7 +5,7 @@ use crate::{
     socket::{Micros, Millis},
 };
 
-/// How long after the original transmission an end of the connection hung up; `None`: nobody did. The socket may
+/// How long after the original transmission an end of the connection closed; `None`: neither did. The socket may
 /// have closed much later. `first_wait` is from the original transmission to the first retransmission.
 pub fn hung_up_after(closed: &Closed, first_wait: Micros) -> Option<Micros> {
     let hung_up = closed.hung_up.as_ref()?;

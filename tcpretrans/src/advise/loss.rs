@@ -16,7 +16,7 @@ const MOST_TIMEOUTS: usize = 64;
 pub struct Loss {
     /// The estimator at the first timeout. It explains the RTO that the kernel had.
     pub estimator: Estimator,
-    /// When the first timer was armed: at the original transmission, or at the last ACK before the silence.
+    /// When the first timer was armed: at the original transmission, or at the last ACK before it.
     pub armed: Jiffies,
     /// There was a tail loss probe first; was a single packet in flight?
     pub probe_of_one: Option<bool>,
@@ -28,7 +28,7 @@ pub struct Loss {
     pub recovery: Micros,
     /// From that retransmission to the first sign that it (or the original) had arrived; `None`: not seen.
     pub answer: Option<Micros>,
-    /// Was all of it unnecessary? `None`: the kernel does not tell.
+    /// Was all of it spurious? `None`: the kernel does not report it.
     pub spurious: Option<bool>,
 }
 
@@ -41,7 +41,7 @@ pub struct LossOutcome {
     pub sooner_us: i64,
     /// Further retransmissions if not single packets got lost, but the path was dead until the recorded repair.
     pub more_at_most: u8,
-    /// Further retransmissions that would have been in vain: on their way while the answer was, too.
+    /// Further retransmissions that would have been spurious: sent while the ACK was on its way.
     pub more_in_vain: u8,
 }
 

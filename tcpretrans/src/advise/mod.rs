@@ -8,8 +8,8 @@
 //! * `timeouts`: which timeouts of applications would have cut off what TCP repaired.
 //! * `give_up`: `tcp_retries2` and TCP_USER_TIMEOUT, by the forecast, turned to other values.
 //!
-//! A recording has only flows in trouble. What a change would do to all the others, nobody can learn from it: the text
-//! and the documentation say so, and no number here pretends otherwise.
+//! A recording has only flows with losses. What a change would do to all the others is not in it: the text and the
+//! documentation say so.
 
 mod advisor;
 pub mod args;

@@ -20,8 +20,8 @@ pub const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans --netns web --summary", "one network namespace, then totals"),
     ("sudo tcpretrans -q -o tcp.jsonl --rotate-size 100M", "a log that rotates"),
     ("sudo tcpretrans --format json -d 30s | jq .flow.raddr", "JSON Lines, for half a minute"),
-    ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "what the log saw, in order of time"),
-    ("tcpretrans report tcp.jsonl --since 03:00", "the night on one screen"),
+    ("tcpretrans replay tcp.jsonl* --raddr 10.0.0.0/8", "print a log again, in order of time"),
+    ("tcpretrans report tcp.jsonl --since 03:00", "a summary on one screen"),
     ("tcpretrans advise tcp.jsonl", "what would other settings have done?"),
     ("tcpretrans demo", "a recorded incident, without root"),
     ("tcpretrans doctor", "can this machine trace?"),
@@ -29,7 +29,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 
 /// Exit codes and what they mean.
 pub const EXIT_CODES: &[(u8, &str)] = &[
-    (0, "done (also after Ctrl-C, SIGTERM, or when the reader of a pipe left)"),
+    (0, "done (also after Ctrl-C, SIGTERM, or when the output pipe was closed)"),
     (1, "failed while running"),
     (2, "bad usage or bad input"),
     (3, "this machine cannot trace: the message says what is missing and what to do"),
@@ -77,10 +77,10 @@ fn exit_codes(page: Page) -> String {
     pen.finish().trim_end().to_owned()
 }
 
-/// See TCP retransmissions as the kernel makes them, and when and why a connection will die
+/// Trace TCP retransmissions, and show when and why connections time out
 ///
 /// Traces live until Ctrl-C. Needs root, or CAP_BPF and CAP_PERFMON, and Linux 5.10 or newer with BTF.
-/// Filters of one kind widen (-p 80 -p 443), filters of different kinds narrow (-p 443 -4).
+/// A flow has to match every option that is given (-p 443 -4), and one value of each (-p 80 -p 443).
 #[derive(Debug, Parser)]
 #[command(
     name = "tcpretrans",
@@ -100,15 +100,15 @@ pub struct CommandLine {
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run recordings through the correlation again and print them as live tracing did
+    /// Print recordings as live tracing did, with any filter
     Replay(Box<ReplayArgs>),
-    /// Sum up recordings on one screen
+    /// Summarise recordings on one screen
     Report(Box<ReportArgs>),
-    /// Say what other settings would do: RTO_MIN, timeouts of applications, tcp_retries2, from recordings
+    /// Compute from recordings what other settings would have done: RTO_MIN, timeouts of applications, tcp_retries2
     Advise(Box<AdviseArgs>),
-    /// Show a recorded incident: needs no rights, traces nothing
+    /// Show a recorded incident: needs no privileges, traces nothing
     Demo(DemoArgs),
-    /// Say whether this machine can trace, what is degraded, and which settings decide over connections
+    /// Check whether this machine can trace and what is degraded, and explain its TCP settings
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions {

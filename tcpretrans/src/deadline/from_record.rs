@@ -23,7 +23,7 @@ impl TimerView {
     ///   that RTO if nothing was retransmitted yet.
     /// * Retransmissions that ACKs clock out (`Fast`, `SlowStart`, ...): the timer is restarted if the first
     ///   unacknowledged segment is sent again; otherwise it stands as it was. The peer was heard a moment ago, so
-    ///   such a deadline says what happens if it falls silent now.
+    ///   such a deadline says what happens if no more ACKs come.
     pub fn from_record(ty: RetransmitType, record: &Record, hz: Hz) -> Option<Self> {
         let sock = &record.sock;
         if !is_plausible(record) {

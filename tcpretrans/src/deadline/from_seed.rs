@@ -25,7 +25,7 @@ impl TimerView {
     }
 }
 
-/// For how long the timer was armed: nothing tells, but the wheel's rounding hangs on it.
+/// For how long the timer was armed: no field shows it, but the rounding of the timer wheel depends on it.
 struct Wait {
     delay: Jiffies,
     least_delay: Jiffies,

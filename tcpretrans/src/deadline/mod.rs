@@ -9,7 +9,7 @@
 //! * [`RequestView`]: the same for a connection request whose SYN-ACK is not answered.
 //! * [`of_record`]: either of them, from a record.
 //!
-//! `expected` is the likeliest course of events. `earliest..latest` covers what one record cannot tell: where
+//! `expected` is the most likely time. `earliest..latest` covers what one record does not show: where
 //! within its jiffy it was, a tick between the probe and the timer's arming, a late softirq, ms that the kernel
 //! cuts off. If a budget ends within these of a timeout, the bounds reach from one timeout to the next.
 //!

@@ -181,7 +181,7 @@ impl RequestView {
     }
 
     /// Could the peer's bare ACK have come already? Not while the timer sends: with TCP_DEFER_ACCEPT it then
-    /// falls silent until the last but one timeout of the period.
+    /// does not answer until the last but one timeout of the period.
     fn may_be_deferred(&self) -> bool {
         self.defer_accept != 0 && (!self.by_timer || self.num_timeout + 1 >= self.defer_accept)
     }

@@ -20,7 +20,7 @@ pub(super) enum TimedOut {
     Yes,
 }
 
-/// What ends a connection whose peer closed its window with data in flight. No field of the socket tells the
+/// What ends a connection whose peer closed its window with data in flight. No field of the socket shows the
 /// older rules apart, and stable kernels mix them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ProbeRule {

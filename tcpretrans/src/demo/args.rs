@@ -7,10 +7,10 @@ use crate::{options::UsageError, sink::Format};
 /// Options of `tcpretrans demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// How many times as fast as it happened; no pause is longer than a second
+    /// Play N times as fast as it happened; no pause is longer than a second
     #[arg(long, value_name = "N", default_value = "1")]
     pub speed: String,
-    /// No pauses at all
+    /// Play without pauses
     #[arg(long, conflicts_with = "speed")]
     pub no_wait: bool,
     /// What standard output looks like

@@ -84,9 +84,9 @@ pub struct Findings {
     pub namespaces: Vec<NamespaceSettings>,
     /// Namespaces that were left out because there are so many.
     pub namespaces_left_out: usize,
-    /// The verdict, for programs.
+    /// The conclusion, for programs.
     pub can_trace: bool,
-    /// The verdict, for people.
+    /// The conclusion, for people.
     pub verdict: String,
 }
 

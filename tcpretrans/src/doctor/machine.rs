@@ -101,7 +101,7 @@ pub fn tracepoints(btf: &Btf) -> Section {
 fn detail(kind: Kind, args: usize) -> &'static str {
     match kind {
         Kind::Retransmit if args >= 3 => "failed attempts are seen, with their error",
-        Kind::Retransmit => "only what was sent is seen: attempts that failed locally are hidden",
+        Kind::Retransmit => "only what was sent is seen, not the attempts that failed locally",
         Kind::SendReset if args >= 3 => "with the kernel's reason for the reset",
         Kind::SendReset => {
             "without the kernel's reason: why this side sent a reset is derived from the socket"
@@ -117,7 +117,7 @@ pub fn details(btf: &Btf) -> Section {
         Err(unsupported) => vec![Item::new("fields", State::Missing, unsupported.to_string())],
         Ok(features) => of_features(&features),
     };
-    Section { name: "What events can tell", items }
+    Section { name: "What events contain", items }
 }
 
 fn of_features(features: &Features) -> Vec<Item> {

@@ -28,7 +28,7 @@ impl State {
     }
 }
 
-/// The whole report; the verdict is its last paragraph.
+/// The whole report; its last paragraph is the conclusion.
 pub fn render(findings: &Findings, page: Page) -> String {
     let mut pen = Pen::new(page);
     pen.line(format!("tcpretrans {} on Linux {}", findings.version, findings.kernel));
@@ -204,7 +204,7 @@ This machine can trace.
         let mut findings = findings();
         findings.can_trace = false;
         findings.verdict =
-            format!("Cannot trace here: no right to load BPF programs; grant it with: {command}");
+            format!("Cannot trace here: no privilege to load BPF programs; grant it with: {command}");
         findings.sections[0].items[1].detail = "words ".repeat(40) + "\u{1b}[2J";
         for columns in [20, 60, 80, 100, 200] {
             let text = render(&findings, Page { columns, colour: false });

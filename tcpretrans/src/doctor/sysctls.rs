@@ -75,7 +75,7 @@ const SYSCTLS: &[Sysctl] = &[
         // tcp_orphan_retries(): 0 stands for 8.
         meaning: |value, values| {
             let time = data_ms(if value == 0 { 8 } else { value }, values);
-            format!("after close(), unacknowledged data is given up after about {time}")
+            format!("after close(), the kernel gives unacknowledged data up after about {time}")
         },
     },
     Sysctl {
@@ -109,7 +109,10 @@ const SYSCTLS: &[Sysctl] = &[
             let of = |name, default| values.get(name).copied().unwrap_or(default);
             let (interval, probes) = (of("tcp_keepalive_intvl", 75), of("tcp_keepalive_probes", 9));
             let total = value.saturating_add(interval.saturating_mul(probes));
-            format!("with SO_KEEPALIVE, a silent idle connection dies after {}", seconds(total))
+            format!(
+                "with SO_KEEPALIVE, an idle connection whose peer does not answer times out after {}",
+                seconds(total)
+            )
         },
     },
     Sysctl {
@@ -153,7 +156,7 @@ const SYSCTLS: &[Sysctl] = &[
             one_of(
                 matches!(value, 3 | 4),
                 "tail loss probes are sent",
-                "no tail loss probes: if the last segments are lost, nothing happens until the RTO",
+                "no tail loss probes: if the last segments are lost, nothing is sent until the RTO",
             )
         },
     },
@@ -197,8 +200,8 @@ const SYSCTLS: &[Sysctl] = &[
         meaning: |value, _| {
             one_of(
                 value != 0,
-                "tells peers about duplicate segments",
-                "does not tell peers about their spurious retransmissions",
+                "reports duplicate segments to peers",
+                "does not report duplicate segments to peers",
             )
         },
     },
@@ -217,7 +220,7 @@ const SYSCTLS: &[Sysctl] = &[
         name: "tcp_mtu_probing",
         default: 0,
         meaning: |value, _| match value {
-            0 => "MTU black holes are not looked for".to_owned(),
+            0 => "does not probe for the MTU, so does not detect MTU black holes".to_owned(),
             1 => "probes for a smaller MTU once tcp_retries1 is reached".to_owned(),
             _ => "always probes for the MTU".to_owned(),
         },

@@ -68,7 +68,7 @@ pub enum Manner {
     Timeout(Timer),
     /// Somebody cut it off: a reset, a refusal, an ICMP error, a connect() that was abandoned.
     CutOff,
-    /// The kernel dropped it, for want of memory.
+    /// The kernel dropped it, for lack of memory.
     Dropped,
     /// Not known.
     Unknown,
@@ -125,7 +125,7 @@ impl Cause {
         }
     }
 
-    /// Does one of TCP's own timers end it? Such an end can be foretold.
+    /// Does one of TCP's own timers end it? Such an end can be predicted.
     pub fn is_kernel_timeout(self) -> bool {
         matches!(self.manner(), Manner::Timeout(_))
     }

@@ -1,6 +1,6 @@
 //! From the kernel's monotonic clock to the wall's.
 
-/// Tells the wall-clock time of a monotonic one.
+/// Converts monotonic times to wall-clock times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
     /// Wall clock (UTC, since 1970) less monotonic clock, ns.

@@ -25,7 +25,7 @@ object! {
         pub knob: Option<Knob> = Some(Knob::TcpRetries2),
         /// State that it left.
         pub state: u8 as State = tcp_state::ESTABLISHED,
-        /// Successful retransmission attempts in its life, as far as they were traced; those of an episode that was
+        /// Retransmissions that were sent, as far as they were traced; those of an episode that was
         /// on when the trace began included.
         pub retransmissions: u32 = 16,
         /// Segments in them.
@@ -38,15 +38,15 @@ object! {
         pub lifetime_ms: Option<u64> = Some(998_000),
         /// Since anything last arrived from the peer, ms; `None`: nothing ever did.
         pub silent_ms: Option<u64> = Some(938_100),
-        /// The last forecast of its death, mono ns.
+        /// The last forecast of when the kernel gives up, mono ns.
         pub predicted_at_ns("predicted_at"): Option<u64> as Option<WallClock> = Some(NOW_NS + S),
-        /// The end that hung up while TCP was still trying.
+        /// The end that closed while TCP was retransmitting.
         pub hung_up: Option<HungUp> = None,
         /// The signal that killed the process whose socket it was, if that is why it closed.
         pub killed_by: Option<u8> as Option<Signal> = None,
         /// One sentence for people; [`Closed::sentence`] has the whole of it.
         pub note[written Closed::sentence_in_utc]: String =
-            "the peer was silent for 15m38s; the kernel gave up after 15 retransmissions (tcp_retries2)".to_owned(),
+            "the kernel gave up after 15 retransmissions: the peer did not answer, silent for 15 min 38 s".to_owned(),
     }
 }
 
@@ -59,7 +59,7 @@ impl Closed {
         self.cause.manner() == Manner::Timeout(Timer::Retransmission) && in_flight
     }
 
-    /// The whole sentence for people. `time` tells a monotonic time (ns) as a wall-clock time: the note itself has
+    /// The whole sentence for people. `time` writes a monotonic time (ns) as a wall-clock time: the note itself has
     /// none, for it is made where there is no clock.
     pub fn sentence(&self, time: impl FnOnce(u64) -> String) -> String {
         let until_ns = self.hung_up.as_ref().and_then(|hung_up| hung_up.would_have_tried_until_ns);

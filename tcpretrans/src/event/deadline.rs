@@ -1,4 +1,4 @@
-//! When a connection will die, and of what.
+//! When a connection will time out, and by which setting.
 
 use super::json::{WallClock, names, object};
 #[cfg(test)]

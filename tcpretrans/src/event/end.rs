@@ -24,7 +24,7 @@ pub struct End {
     pub closed: BTreeMap<Cause, u64>,
     /// Records lost, by place.
     pub lost: BTreeMap<LostWhere, u64>,
-    /// Segments retransmitted that no record told of, as far as sockets' counts told it.
+    /// Segments retransmitted without a record, as far as the sockets' counters show.
     pub unseen_segs: u64,
     /// Attempts that failed, by what stopped them.
     pub errors: BTreeMap<SendError, u64>,
@@ -36,7 +36,7 @@ pub struct End {
     pub records_sent: u64,
     /// Records that were read from it.
     pub records_received: u64,
-    /// Flows still remembered: connections that had trouble and are still open, and handshakes in progress.
+    /// Flows still remembered: open connections that retransmitted, and handshakes in progress.
     pub flows_left: u64,
 }
 

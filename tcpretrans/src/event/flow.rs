@@ -8,7 +8,8 @@ use serde::Deserializer;
 
 use super::json::{Reading, Value, Writing, ZeroIsNull, names, object};
 
-/// Stable for the socket's life: its cookie (as `ss -e` shows it), or a number of ours on kernels that give none.
+/// Stable as long as the socket exists: its cookie (as `ss -e` shows it), or tcpretrans's own number on kernels that
+/// give none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FlowId(pub u64);
 

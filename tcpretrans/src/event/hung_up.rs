@@ -7,7 +7,7 @@ use super::json::{WallClock, names, object};
 use super::samples::{NOW_NS, S};
 
 names! {
-    /// Which end hung up.
+    /// Which end closed.
     pub enum HungUpSide {
         /// This one.
         Local = "local",
@@ -17,7 +17,7 @@ names! {
 }
 
 object! {
-    /// An end hung up while what was sent stayed unacknowledged and TCP was still trying.
+    /// An end closed while data was unacknowledged and TCP was retransmitting it, or would have.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct HungUp {
         /// Which end.

@@ -1,4 +1,4 @@
-//! A connection that was in trouble already when the trace began.
+//! A connection that was already in RTO backoff when the trace began.
 
 #[cfg(test)]
 use tcpretrans_ebpf::tcp_state;
@@ -9,7 +9,7 @@ use super::{
 };
 
 object! {
-    /// A connection that was in trouble already when the trace began: how far its backoff has come.
+    /// A connection that was already in RTO backoff when the trace began.
     #[derive(Debug, Clone, PartialEq)]
     pub struct InBackoff {
         /// TCP state (`tcpretrans_ebpf::tcp_state`).
@@ -20,15 +20,15 @@ object! {
         pub backoff: u32 = 6,
         /// The RTO that is being waited for, ms.
         pub rto_ms: u64 = 13_056,
-        /// Since the first retransmission, ms; `None`: the kernel does not tell.
+        /// Since the first retransmission, ms; `None`: the kernel does not report it.
         pub since_ms: Option<u64> = Some(12_852),
-        /// Segments retransmitted in the connection's whole life (`total_retrans`).
+        /// Segments retransmitted since the connection was opened (`total_retrans`).
         pub total_retrans: u32 = 7,
         /// Bytes sent and not acknowledged.
         pub unacked_bytes: u32 = 14_480,
         /// Ordinal of the episode, from 1.
         pub episode: u32 = 1,
-        /// When the kernel will give up; `None`: no death is pending, or it cannot be computed.
+        /// When the kernel will give up; `None`: it would not, or it cannot be computed.
         pub deadline: Option<Deadline> = Some(Deadline::sample()),
     }
 }

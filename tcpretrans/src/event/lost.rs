@@ -13,7 +13,7 @@ names! {
         Map = "map",
         /// The output could not be written.
         Output = "output",
-        /// The kernel ran no program, and counted nothing: only the socket's own counts tell, afterwards.
+        /// The kernel ran no program, and counted nothing: only the socket's own counters show it, afterwards.
         Unseen = "unseen",
     }
 }
@@ -25,7 +25,7 @@ pub struct Lost {
     pub records: u64,
     /// Where.
     pub place: LostWhere,
-    /// What the socket's counts tell of those that are [`LostWhere::Unseen`].
+    /// What the socket's counters show of those that are [`LostWhere::Unseen`].
     pub unseen: Option<Unseen>,
 }
 

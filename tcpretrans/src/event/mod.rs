@@ -1,4 +1,4 @@
-//! What tcpretrans tells its users. Pure data: times are kernel monotonic nanoseconds (`mono_ns`), conversions to
+//! What tcpretrans reports. Pure data: times are kernel monotonic nanoseconds (`mono_ns`), conversions to
 //! wall-clock time happen at the sinks. `docs/events.md` has the JSON form.
 //!
 //! One file an event, and in it one definition of its fields (`json`). To add an event: its file, and its line in
@@ -44,7 +44,7 @@ pub use start::{FeatureMap, Start};
 pub use threshold::{Threshold, ThresholdName};
 pub use what::{Role, What};
 
-/// One thing worth telling.
+/// One thing that is reported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Kernel monotonic time of it, ns.

@@ -1,11 +1,11 @@
-//! What the kernel said that makes no event of its own.
+//! What the kernel reported without making an event.
 
 use tcpretrans_ebpf::Kind;
 
 use super::json::{Tracepoint, object};
 
 object! {
-    /// Something the kernel said about a troubled flow.
+    /// Something the kernel reported of a flow with losses.
     #[derive(Debug, Clone, Copy, PartialEq)]
     pub struct Observation {
         /// The tracepoint.

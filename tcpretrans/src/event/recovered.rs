@@ -30,7 +30,7 @@ object! {
         pub segs: u32 = 5,
         /// Deepest RTO backoff: how many RTOs expired one after another.
         pub max_backoff: u32 = 3,
-        /// Was the whole episode unnecessary? `None` where the kernel does not tell.
+        /// Was the whole episode spurious? `None` where the kernel does not report it.
         pub spurious: Option<bool> = Some(false),
         /// How it was noticed.
         pub by: RecoveredBy = RecoveredBy::CongState,

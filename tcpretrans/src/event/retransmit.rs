@@ -251,7 +251,7 @@ object! {
         pub unacked_bytes: u32 = 14_480,
         /// Ordinal of the loss episode within the flow, from 1.
         pub episode: u32 = 1,
-        /// When the kernel will give up; `None`: no death is pending.
+        /// When the kernel will give up; `None`: it would not.
         pub deadline: Option<Deadline> = Some(Deadline::sample()),
         raw record = super::samples::rto_record();
     }

@@ -251,7 +251,7 @@ pub fn any_record() -> BoxedStrategy<Record> {
         .boxed()
 }
 
-/// Any event that can be told at all.
+/// Any event that there can be.
 pub fn any_event() -> impl Strategy<Value = Event> {
     // Times that have a date: some 36 years of uptime.
     let mono_ns = 0..1_u64 << 60;

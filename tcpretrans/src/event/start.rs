@@ -32,9 +32,9 @@ object! {
         pub reset_reasons: BTreeMap<u32, String> as OrEmpty = [(15, "TCP_KEEPALIVE_TIMEOUT".to_owned())].into(),
         /// `--warn-at`, percent: replay passes the same thresholds.
         pub warn_at_percent: Option<u8> = Some(50),
-        /// `--all-closes`: without it, the ends of connections that had no trouble are not in a recording.
+        /// `--all-closes`: without it, the ends of connections without retransmissions or errors are not in a recording.
         pub all_closes: Option<bool> = Some(false),
-        /// Which file of the trace this one is, from 1: what was rotated away shows by it.
+        /// Number of this file within the trace, from 1: shows that earlier files were rotated away.
         pub part: Option<u32> = Some(1),
     }
 }

@@ -10,7 +10,7 @@ names! {
     pub enum ThresholdName {
         /// `tcp_retries1`: the kernel starts to doubt route and MTU.
         Retries1 = "retries1",
-        /// `--warn-at` of the death budget is used.
+        /// `--warn-at` percent of the time until the kernel gives up is used.
         Deadline = "deadline",
     }
 }
@@ -21,9 +21,9 @@ object! {
     pub struct Threshold {
         /// Which.
         pub name: ThresholdName = ThresholdName::Retries1,
-        /// When the flow will die, unless.
+        /// When the kernel will give up unless the peer answers.
         pub deadline: Option<Deadline> = Some(Deadline::sample()),
         /// One sentence for people.
-        pub note: String = "3 RTOs in a row: the kernel doubts route and MTU".to_owned(),
+        pub note: String = "6.2 s of retransmissions without an ACK: past tcp_retries1=3".to_owned(),
     }
 }

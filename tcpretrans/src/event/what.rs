@@ -113,7 +113,7 @@ kinds! {
     Retransmit(Box<Retransmit>) = "retransmit" {
         has_flow: true, printed: true, counted: true, paced: true, reported: true,
     }
-    /// A connection that was in trouble already when the trace began.
+    /// A connection that was already in RTO backoff when the trace began.
     InBackoff(Box<InBackoff>) = "in_backoff" {
         has_flow: true, printed: true, counted: false, paced: true, reported: true,
     }
@@ -125,11 +125,11 @@ kinds! {
     Recovered(Recovered) = "recovered" {
         has_flow: true, printed: true, counted: true, paced: true, reported: true,
     }
-    /// A traced flow left.
+    /// A traced flow ended.
     Closed(Box<Closed>) = "closed" {
         has_flow: true, printed: true, counted: true, paced: true, reported: true,
     }
-    /// What the kernel said that makes no event of its own, for recordings: replay needs it.
+    /// What the kernel reported without making an event: replay needs it.
     Observation(Box<Observation>) = "observation" {
         has_flow: true, printed: false, counted: false, paced: false, reported: false,
     }

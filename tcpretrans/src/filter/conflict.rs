@@ -1,4 +1,4 @@
-//! Selections that no flow can match: an error, not silence.
+//! Selections that no flow can match: an error, not empty output.
 
 use std::net::{IpAddr, Ipv6Addr};
 

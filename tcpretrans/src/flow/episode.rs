@@ -98,7 +98,7 @@ impl Episode {
         }
     }
 
-    /// Was the whole episode unnecessary, judged when the congestion state leaves Recovery or Loss? A successful
+    /// Was the whole episode spurious, as seen when the congestion state leaves Recovery or Loss? A successful
     /// undo (Eifel, DSACK, F-RTO) has called `tcp_undo_cwnd_reduction`, which clears `undo_marker`; but losses that
     /// are no congestion never set it.
     ///

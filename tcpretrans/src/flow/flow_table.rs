@@ -48,7 +48,7 @@ impl FlowTable {
         flow
     }
 
-    /// Forgets the eighth that was silent longest. In bulk, so that it costs little a flow.
+    /// Forgets the eighth that had no record for longest. In bulk, so that it costs little a flow.
     fn evict(&mut self) {
         let mut ages: Vec<Nanos> = self.flows.values().map(|flow| flow.last).collect();
         let eighth = (ages.len() / 8).min(ages.len().saturating_sub(1));

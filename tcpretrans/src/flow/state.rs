@@ -10,7 +10,7 @@ use crate::{
     socket::{Nanos, RecordExt, SeqNum},
 };
 
-/// A flow in trouble, or that was.
+/// A flow with losses, now or before.
 #[derive(Debug, Clone)]
 pub struct FlowState {
     /// As users see it.
@@ -31,7 +31,7 @@ pub struct FlowState {
     pub episodes: u32,
     /// The one that is not over.
     pub episode: Option<Box<Episode>>,
-    /// Attempts that were sent, whole life.
+    /// Attempts that were sent, since the flow is known.
     pub retransmissions: u32,
     /// Segments in them.
     pub segs: u32,
@@ -39,10 +39,10 @@ pub struct FlowState {
     pub first_fin: Option<Side>,
     /// Who closed the socket here.
     pub closer: Option<Closer>,
-    /// An end hung up while TCP was still trying.
+    /// An end closed while TCP was retransmitting.
     pub hung_up: Option<Box<HungUp>>,
-    /// The application closed with data unacknowledged, before the first RTO: a hang-up, should that data turn out
-    /// to be lost.
+    /// The application closed with data unacknowledged, before the first RTO: reported as `hung_up` if that data is
+    /// then retransmitted.
     pub closed_early: Option<Box<ClosedEarly>>,
     /// When a reset of the peer's came.
     pub reset_received: Option<Nanos>,
@@ -67,14 +67,14 @@ pub enum Side {
     Both,
 }
 
-/// The task that closed a socket, by close(), shutdown() or its death.
+/// The task that closed a socket, by close(), shutdown() or its exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Closer {
     /// Its thread group id; 0 unknown.
     pub tgid: u32,
     /// Its name.
     pub comm: [u8; 16],
-    /// Was it dying? ([`tcpretrans_ebpf::owner::exit`])
+    /// Was it exiting? ([`tcpretrans_ebpf::owner::exit`])
     pub exit: u8,
 }
 
@@ -83,7 +83,7 @@ pub struct Closer {
 pub struct ClosedEarly {
     /// First byte that was unacknowledged.
     pub unacknowledged: SeqNum,
-    /// The hang-up that it will then have been.
+    /// What will then be reported.
     pub hung_up: HungUp,
 }
 

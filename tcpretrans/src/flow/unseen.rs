@@ -1,5 +1,5 @@
 //! Retransmissions that made no record. The kernel can skip a program without counting that, but it never skips its
-//! own counts: if a socket's `total_retrans` or `icsk_retransmits` rose by more than its records tell, the rest was
+//! own counters: if a socket's `total_retrans` or `icsk_retransmits` rose by more than its records show, the rest was
 //! not seen.
 //!
 //! What is said must be so. Where the other end of a gap is not known (a socket that is older than the trace, a flow

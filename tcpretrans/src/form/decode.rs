@@ -40,7 +40,7 @@ pub enum Detail {
 /// A line understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
-    /// What it tells of.
+    /// What it is about.
     pub event: Event,
     /// The clock by which it was written.
     pub clock: Clock,
@@ -206,9 +206,9 @@ mod tests {
         assert!(error(r#"{"event":"recovered"}"#).contains("missing field `ts`"));
         assert_eq!(
             error(&RECOVERED.replace("\"recovered\"", "\"reborn\"")),
-            "this tcpretrans knows no event \"reborn\"; a newer one wrote this recording"
+            "this tcpretrans does not know the event \"reborn\"; a newer one wrote this recording"
         );
-        assert_eq!(error(&RECOVERED.replace("progress", "magic")), "\"magic\" is no by");
+        assert_eq!(error(&RECOVERED.replace("progress", "magic")), "\"magic\" is not a value of by");
         assert!(error(&RECOVERED.replace("\"segs\":3", "\"segs\":-3")).contains("invalid value"));
     }
 

@@ -1,4 +1,4 @@
-//! What is written is what is read: the promise that replay stands on.
+//! What is written is what is read: replay depends on it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

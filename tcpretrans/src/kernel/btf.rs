@@ -131,7 +131,7 @@ impl Btf {
             let vlen = (info & 0xffff) as usize;
             // What follows the common part: `include/uapi/linux/btf.h`.
             let extra = match kind {
-                BtfKind::Unknown => return Err("it has a kind of type that this tool does not know"),
+                BtfKind::Unknown => return Err("it has a kind of type that this tcpretrans does not know"),
                 BtfKind::Ptr
                 | BtfKind::Fwd
                 | BtfKind::Typedef

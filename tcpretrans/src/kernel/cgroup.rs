@@ -33,7 +33,7 @@ pub struct Cgroup {
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     /// Nothing of type cgroup2 is mounted.
-    #[error("no cgroup2 file system is mounted here: the kernel can select sockets by cgroup v2 only")]
+    #[error("no cgroup2 file system is mounted here: the kernel selects sockets by cgroup v2 only")]
     NotMounted,
     /// /proc/self/mountinfo or the mount point.
     #[error("cannot read {path}: {source}")]

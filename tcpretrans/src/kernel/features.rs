@@ -27,7 +27,9 @@ impl Tracepoint {
             Kind::Retransmit => (true, "no retransmission can be seen"),
             Kind::State => (true, "no connection's end can be seen"),
             Kind::SynAck => (false, "SYN-ACK retransmissions are not seen"),
-            Kind::ReceiveReset => (false, "a reset by the peer is told from a local one by the error alone"),
+            Kind::ReceiveReset => {
+                (false, "a reset by the peer is distinguished from a local one by the error alone")
+            }
             Kind::SendReset => (false, "why this side sent a reset is not known"),
             Kind::CongState => (
                 false,
@@ -99,7 +101,7 @@ pub struct Features {
     /// The kernel can walk its sockets for us (`bpf_iter_tcp`, 5.9).
     pub seed: bool,
     /// An unanswered SYN-ACK waits no longer than the listener's `icsk_rto_max` (7.0), not 120 s. The change came with
-    /// `sock.tcp_retransmit_timer`, by which it is told.
+    /// `sock.tcp_retransmit_timer`, by which it is detected.
     pub request_rto_max: bool,
     /// `enum sk_rst_reason`: numbers shift between versions.
     pub reset_reasons: HashMap<u32, String>,

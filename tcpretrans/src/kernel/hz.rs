@@ -42,7 +42,7 @@ pub enum HzError {
     )]
     Silent(Duration),
     /// A record that is none.
-    #[error("the programs sent something that this tcpretrans cannot read: {0}")]
+    #[error("the programs sent a record that this tcpretrans cannot read: {0}")]
     Malformed(#[from] DecodeError),
     /// Nothing that a kernel can be built with.
     #[error("a new socket's RTO is {0} ticks, which cannot be one second")]

@@ -21,7 +21,7 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 pub enum CannotTrace {
     /// The kernel was built without BTF, or /sys is not mounted.
     #[error(
-        "this kernel shows no type information ({} does not exist): tcpretrans needs a kernel built with \
+        "this kernel has no BTF type information ({} does not exist): tcpretrans needs a kernel built with \
          CONFIG_DEBUG_INFO_BTF=y, which distributions have had since about 2021, and /sys mounted",
         btf::VMLINUX
     )]
@@ -41,11 +41,11 @@ pub enum CannotTrace {
     /// Capabilities in a user namespace are none where BPF is concerned.
     #[error(
         "this process runs in a user namespace, whose root may not load BPF programs: run tcpretrans outside \
-         of it (a rootless container will not do)"
+         of it (not in a rootless container)"
     )]
     UserNamespace,
     /// Capabilities are missing.
-    #[error("no right to load BPF programs (missing: {missing}): {remedy}")]
+    #[error("no privilege to load BPF programs (missing: {missing}): {remedy}")]
     Privileges {
         /// Their names.
         missing: Missing,
@@ -99,7 +99,7 @@ impl Lockdown {
 /// What decides whether this process may trace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// Effective capabilities; `None` if /proc does not tell: then the system calls will.
+    /// Effective capabilities; `None` if /proc does not show them: then the system calls will fail or not.
     pub capabilities: Option<u64>,
     /// Are user ids those of the machine?
     pub initial_user_namespace: bool,
@@ -178,7 +178,7 @@ fn user_remedy() -> String {
     let program = std::env::current_exe()
         .map_or_else(|_| "$(command -v tcpretrans)".to_owned(), |path| path.display().to_string());
     format!(
-        "run it as root (sudo), or grant the rights once with: sudo setcap cap_bpf,cap_perfmon=ep {program}"
+        "run it as root (sudo), or grant the capabilities once with: sudo setcap cap_bpf,cap_perfmon=ep {program}"
     )
 }
 
@@ -187,10 +187,7 @@ fn container_remedy(missing: &[&str]) -> String {
         .iter()
         .map(|name| format!("--cap-add {}", name.strip_prefix("CAP_").unwrap_or(name)))
         .collect();
-    format!(
-        "this root was stripped of them; start the container or service with them ({})",
-        options.join(" ")
-    )
+    format!("root does not have them here; start the container or service with them ({})", options.join(" "))
 }
 
 fn effective_capabilities(status: &str) -> Option<u64> {
@@ -242,7 +239,10 @@ mod tests {
     #[test]
     fn names_the_missing_capability_and_the_remedy() {
         let message = first(&Standing { capabilities: Some(1 << capability::BPF), ..able() });
-        assert!(message.starts_with("no right to load BPF programs (missing: CAP_PERFMON): "), "{message}");
+        assert!(
+            message.starts_with("no privilege to load BPF programs (missing: CAP_PERFMON): "),
+            "{message}"
+        );
         assert!(message.contains("sudo setcap cap_bpf,cap_perfmon=ep /"), "{message}");
 
         let perfmon_alone = Standing { capabilities: Some(1 << capability::PERFMON), ..able() };

@@ -60,7 +60,7 @@ pub enum AttachError {
     Specialise(#[from] SpecialiseError),
     /// The limit of locked memory, which maps count against on this kernel.
     #[error(
-        "no right to make BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
+        "no privilege to create BPF maps as large as tracing needs: this kernel counts them as locked memory. Raise the \
          limit (ulimit -l unlimited), run tcpretrans as root, or grant CAP_SYS_RESOURCE as well"
     )]
     LockedMemory,
@@ -96,7 +96,7 @@ pub struct Settings {
     pub all_closes: bool,
     /// Ring buffer size in bytes; a power of two, at least a page.
     pub ring_bytes: u32,
-    /// Let the programs log their rare troubles.
+    /// Let the programs log their rare errors.
     pub verbose: bool,
 }
 
@@ -222,7 +222,7 @@ impl Programs {
     }
 
     /// An iterator over the TCP sockets of the calling thread's network namespace. Reading it to its end puts a
-    /// `Kind::Seed` record for each one in trouble into the ring.
+    /// `Kind::Seed` record for each one in RTO backoff into the ring.
     ///
     /// # Errors
     /// [`AttachError`] if the kernel refuses it.
@@ -271,7 +271,7 @@ impl Programs {
     }
 }
 
-/// What the programs are told of the fields. A bitfield that does not exist is read as all ones, and must stay so.
+/// What the programs get to know of the fields. A bitfield that does not exist is read as all ones, and must stay so.
 fn location_words(features: &Features) -> Vec<u32> {
     let word = |&field: &Field| match (field.form(), features.location(field)) {
         (Form::Bits, Location::ABSENT) => Location::ABSENT_BITS.0,
@@ -322,7 +322,7 @@ fn watch_recoveries_end(ebpf: &mut Ebpf, kernel_btf: &aya::Btf) -> Option<FExitL
     attached.inspect_err(|error| log::warn!("cannot watch {RECOVERY_EXIT}: {error}")).ok()
 }
 
-/// Where maps are locked memory, the refusal to make one has a reason that its errno does not tell.
+/// Where maps are locked memory, the refusal to make one has a reason that its errno does not show.
 fn object_error(features: &Features, source: aya::EbpfError) -> AttachError {
     let refused = matches!(&source, aya::EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. })
         if io_error.raw_os_error() == Some(libc::EPERM));

@@ -33,13 +33,13 @@ pub struct TracingArgs {
     /// Create this file once all programs are attached
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
-    /// Size of the buffer between kernel and tcpretrans, rounded up to a power of two [default: 4M]
+    /// Size of the ring buffer between kernel and tcpretrans, rounded up to a power of two [default: 4M]
     #[arg(long, value_name = "SIZE")]
     pub ring_size: Option<String>,
-    /// Do not look for connections that are in trouble already when the trace begins
+    /// Do not look for connections that are already in RTO backoff when the trace begins
     #[arg(long)]
     pub no_seed: bool,
-    /// Diagnostics on standard error
+    /// Print diagnostics on standard error
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 }

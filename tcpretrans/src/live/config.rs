@@ -27,7 +27,7 @@ pub struct Config {
     pub ring_bytes: u32,
     /// Percentage of the time until the kernel gives up at which to warn, 1 to 100.
     pub warn_at_percent: u8,
-    /// Look for connections that are in trouble already when the trace begins.
+    /// Look for connections that are already in RTO backoff when the trace begins.
     pub seed: bool,
     /// Diagnostics on standard error: 0 none, 1 some, 2 all.
     pub verbosity: u8,

@@ -40,7 +40,7 @@ impl LossCounters {
         Ok(self.since_last(&programs.lost()?, recursion))
     }
 
-    /// The counts now; `recursion`: of all programs, and of those that tell of retransmissions.
+    /// The counts now; `recursion`: of all programs, and of those that report retransmissions.
     fn since_last(&mut self, ring: &KindCounts, recursion: [u64; 2]) -> NewLosses {
         let mut found = NewLosses::default();
         let mut note = |place, seen: &mut u64, now: u64| {

@@ -10,6 +10,8 @@ pub fn raise() {
     // SAFETY: changes a number of this thread's own (setpriority(2), "C library/kernel differences"); has no preconditions.
     if unsafe { libc::setpriority(libc::PRIO_PROCESS as _, 0, NICE) } != 0 {
         let error = std::io::Error::last_os_error();
-        log::info!("cannot take precedence over other processes: {error}; a storm may fill the ring");
+        log::info!(
+            "cannot raise the priority of tcpretrans: {error}; many events at once may fill the ring buffer"
+        );
     }
 }

@@ -201,7 +201,7 @@ fn drain(ring: &mut RingBuf<MapData>, shared: &Shared, most: usize) -> bool {
         let empty = batch.len() < BATCH;
         let mut arrived = shared.lock();
         if let Some(error) = errors.first().filter(|_| arrived.malformed == 0) {
-            log::error!("the ring has something that is no record: {error}");
+            log::error!("the ring buffer holds something that is not a record: {error}");
         }
         arrived.malformed += errors.len() as u64;
         if !batch.is_empty() {

@@ -1,4 +1,4 @@
-//! Connections that were in trouble before the trace began.
+//! Connections that were in RTO backoff before the trace began.
 
 use std::io::Read;
 
@@ -16,12 +16,12 @@ pub fn look_through(programs: &mut Programs, filter: &Filter) {
     let (namespaces, skipped) = match netns::visible(MOST_NAMESPACES) {
         Ok(found) => found,
         Err(error) => {
-            log::warn!("connections that are in trouble already are not shown: {error}");
+            log::warn!("connections that are already in RTO backoff are not shown: {error}");
             return;
         }
     };
     if skipped > 0 {
-        log::warn!("{skipped} network namespaces were not looked through for connections already in trouble");
+        log::warn!("{skipped} network namespaces were not searched for connections already in RTO backoff");
     }
     for namespace in namespaces {
         if !filter.netns.is_empty() && !filter.netns.contains(&namespace.inum) {
@@ -30,7 +30,7 @@ pub fn look_through(programs: &mut Programs, filter: &Filter) {
         let link = match programs.seed_link() {
             Ok(link) => link,
             Err(error) => {
-                log::warn!("connections that are in trouble already are not shown: {error}");
+                log::warn!("connections that are already in RTO backoff are not shown: {error}");
                 return;
             }
         };
@@ -40,7 +40,7 @@ pub fn look_through(programs: &mut Programs, filter: &Filter) {
             link.into_file().map_err(std::io::Error::other)?.read_to_end(&mut nothing)
         });
         if let Err(error) = walked.and_then(|inner| inner) {
-            log::warn!("network namespace {} was not looked through: {error}", namespace.label);
+            log::warn!("network namespace {} was not searched: {error}", namespace.label);
         }
     }
 }

@@ -30,7 +30,7 @@ pub struct FilterArgs {
     /// Only IPv6
     #[arg(short = '6', long)]
     pub ipv6: bool,
-    /// Owning process; flows whose owner is unknown are left out
+    /// PID of the owning process; flows whose owner is unknown are left out
     #[arg(long, value_name = "LIST")]
     pub pid: Vec<String>,
     /// Name of the owning process
@@ -42,8 +42,8 @@ pub struct FilterArgs {
     /// Cgroup v2 and everything below it: /system.slice/x.service
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<String>,
-    /// Retransmission type, and what became of flows that had one: syn, synack, rto, slow_start, fast, rack_timer,
-    /// tlp, zero_window, pmtu, icmp_revert, unknown
+    /// Retransmissions of this type, and how flows with one went on and ended: syn, synack, rto, slow_start, fast,
+    /// rack_timer, tlp, zero_window, pmtu, icmp_revert, unknown
     #[arg(short = 't', long = "type", value_name = "LIST")]
     pub types: Vec<String>,
 }

@@ -35,7 +35,7 @@ pub const GOOD: Style = AnsiColor::Green.on_default();
 pub const NOTICE: Style = AnsiColor::Yellow.on_default();
 /// Something was refused or reset.
 pub const BAD: Style = AnsiColor::Red.on_default();
-/// A connection dies, or nothing works.
+/// A connection fails, or nothing works.
 pub const ALARM: Style = AnsiColor::Red.on_default().bold();
 /// To be copied, or changed by somebody.
 pub const COMMAND: Style = AnsiColor::Cyan.on_default();

@@ -14,14 +14,14 @@ pub struct OutputArgs {
     /// Where to.
     #[command(flatten)]
     pub sinks: AllSinkArgs,
-    /// Totals at the end
+    /// Print totals at the end
     #[arg(long)]
     pub summary: bool,
     /// Warn when a connection has used up this share of the time after which the kernel gives it up [default: 50; replay:
     /// as recorded]
     #[arg(long, value_name = "PERCENT")]
     pub warn_at: Option<String>,
-    /// Report the end of every connection, not only of those that were in trouble
+    /// Report the end of every connection, not only of those that retransmitted or failed
     #[arg(long)]
     pub all_closes: bool,
 }

@@ -4,6 +4,7 @@ use crate::{
     event::{Clock, End, Event, Lost, LostWhere, What},
     filter::gate::Gate,
     sink::{Sink, SinkError, Totals},
+    words::escape::visible,
 };
 
 /// Hands the events that pass the gate to the sinks, and counts them.
@@ -122,7 +123,7 @@ impl Outputs {
                 false
             }
             Err(outage) => {
-                eprintln!("tcpretrans: {outage}");
+                eprintln!("tcpretrans: {}", visible(&outage.to_string()));
                 true
             }
         });

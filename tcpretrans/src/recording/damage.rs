@@ -2,6 +2,11 @@
 
 use std::io::{self, Write};
 
+use crate::words::{
+    escape::visible,
+    figures::{count, thousands},
+};
+
 /// Damaged lines that are named one by one; of the rest, how many.
 const NAMED: usize = 10;
 
@@ -41,38 +46,28 @@ impl Damage {
         self.count > 0
     }
 
-    /// Writes all of it, a sentence a line.
+    /// Writes all of it, a sentence a line. Names of files and what damaged lines hold are not ours: escaped.
     ///
     /// # Errors
     /// From writing.
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        for line in &self.first {
-            writeln!(out, "tcpretrans: {line}")?;
-        }
-        let rest = self.count - self.first.len() as u64;
-        if rest > 0 {
-            writeln!(out, "tcpretrans: and {rest} more damaged {}", plural(rest, "line"))?;
+        let mut say = |sentence: &str| writeln!(out, "tcpretrans: {}", visible(sentence));
+        self.first.iter().try_for_each(|line| say(line))?;
+        match self.count - self.first.len() as u64 {
+            0 => {}
+            1 => say("and 1 more damaged line")?,
+            rest => say(&format!("and {} more damaged lines", thousands(rest)))?,
         }
         if self.unknown_events > 0 {
-            let lines = plural(self.unknown_events, "line");
-            writeln!(
-                out,
-                "tcpretrans: {} {lines} of a newer tcpretrans skipped: this one does not know such events",
-                self.unknown_events
-            )?;
+            let lines = count(self.unknown_events, "line");
+            say(&format!("{lines} of a newer tcpretrans skipped: this version does not know such events"))?;
         }
-        for note in &self.notes {
-            writeln!(out, "tcpretrans: {note}")?;
+        self.notes.iter().try_for_each(|note| say(note))?;
+        match self.more_notes {
+            0 => Ok(()),
+            1 => say("and 1 more such note"),
+            rest => say(&format!("and {} more such notes", thousands(rest))),
         }
-        if self.more_notes > 0 {
-            writeln!(
-                out,
-                "tcpretrans: and {} more such {}",
-                self.more_notes,
-                plural(self.more_notes, "remark")
-            )?;
-        }
-        Ok(())
     }
 
     pub(super) fn line(&mut self, file: &str, number: u64, why: impl std::fmt::Display) {
@@ -93,10 +88,6 @@ impl Damage {
             false => self.more_notes += 1,
         }
     }
-}
-
-fn plural(count: u64, word: &str) -> String {
-    format!("{word}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -123,11 +114,22 @@ mod tests {
             lines[10..13],
             [
                 "tcpretrans: and 2 more damaged lines",
-                "tcpretrans: 1 line of a newer tcpretrans skipped: this one does not know such events",
+                "tcpretrans: 1 line of a newer tcpretrans skipped: this version does not know such events",
                 "tcpretrans: remark 1",
             ]
         );
-        assert_eq!(lines[22], "tcpretrans: and 2 more such remarks");
+        assert_eq!(lines[22], "tcpretrans: and 2 more such notes");
         assert!(damage.is_any());
+    }
+
+    #[test]
+    fn names_cannot_control_the_terminal() {
+        let mut damage = Damage::default();
+        damage.line("x\u{1b}[2J.jsonl", 1, "cut short");
+        damage.note("y\n.jsonl is empty".to_owned());
+        let mut written = Vec::new();
+        damage.write(&mut written).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written, "tcpretrans: x\\u{1b}[2J.jsonl:1: cut short\ntcpretrans: y\\n.jsonl is empty\n");
     }
 }

@@ -48,7 +48,7 @@ pub enum OpenError {
         hint: String,
     },
     /// Something else.
-    #[error("{name} is no recording of tcpretrans: line 1: {why}")]
+    #[error("{name} is not a recording of tcpretrans: line 1: {why}")]
     NoRecording {
         /// Which.
         name: String,
@@ -87,7 +87,7 @@ enum Place {
     Open(ByteSource),
 }
 
-/// What the beginning of a file tells.
+/// What the beginning of a file shows.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     pub empty: bool,

@@ -32,7 +32,7 @@ pub struct Recorded {
 
 /// A file could be opened, but reading failed on the way.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read on in {name} after line {line}: {source}")]
+#[error("cannot read {name} after line {line}: {source}")]
 pub struct ReadError {
     name: String,
     line: u64,
@@ -232,7 +232,7 @@ impl Reader {
             && now > before + 1
         {
             self.damage.note(format!(
-                "between files {before} and {now} of the recording that began at {} something is missing",
+                "files between {before} and {now} of the recording that began at {} are missing",
                 Timestamp { wall_ns: session.began_ns }
             ));
             self.gap = true;
@@ -247,8 +247,8 @@ impl Reader {
         self.gap = false;
         if let Some(part @ 2..) = start.part {
             self.damage.note(format!(
-                "of the recording that began at {} the first {} missing: what it says of connections that were in \
-                 trouble then begins in the middle",
+                "of the recording that began at {} the first {} missing: of connections that were retransmitting \
+                 then it has only the rest",
                 Timestamp { wall_ns: began_ns },
                 if part == 2 { "file is".to_owned() } else { format!("{} files are", part - 1) },
             ));
@@ -271,7 +271,7 @@ impl Reader {
             ));
         } else if !is_start && event.mono_ns.saturating_add(DISORDER_NS) < self.latest_mono_ns {
             self.damage.note(format!(
-                "{}:{} goes back in time within one recording: was something put together twice?",
+                "{}:{} goes back in time within one recording: does the file hold parts of it twice?",
                 file.name, file.number
             ));
             // Once for each leap: what follows goes on from there.

@@ -107,7 +107,7 @@ fn what_was_rotated_away_is_reported() {
     assert_eq!(seen, ["0:start!", "0:4", "0:6!", "0:end"]);
     let notes = reader.damage().notes();
     assert!(notes[0].contains("the first 2 files are missing"), "{notes:?}");
-    assert!(notes[1].contains("between files 3 and 5 "), "{notes:?}");
+    assert!(notes[1].contains("files between 3 and 5 "), "{notes:?}");
     assert!(!reader.damage().is_any(), "nothing is damaged");
 }
 
@@ -173,7 +173,7 @@ fn bytes_that_are_no_text_are_reported() {
     bytes[at] = 0xff;
     let (seen, reader) = read(&[logs.write("log", bytes)]);
     assert_eq!(seen, ["0:start", "0:end!"]);
-    assert!(reader.damage().first()[0].contains(":2: not a line of a recording: byte 20 of it is no UTF-8"));
+    assert!(reader.damage().first()[0].contains(":2: not a line of a recording: byte 20 is not UTF-8"));
 }
 
 #[test]
@@ -214,11 +214,14 @@ fn files_that_are_no_recordings_are_refused() {
         (dir, "is a directory: name the files in it"),
         (logs.write("gzip", b"\x1f\x8b\x08\0rest"), "is compressed: zcat "),
         (logs.write("zstd", b"\x28\xb5\x2f\xfdrest"), "is compressed: zstdcat "),
-        (logs.write("json", "{\"a\":1}\n{\"b\":2}\n"), "is no recording of tcpretrans: line 1: not a line"),
-        (logs.write("text", "Hello\n"), "is no recording"),
-        (logs.write("binary", [0xde, 0xad, 0xbe, 0xef].repeat(1000)), "is no UTF-8"),
+        (
+            logs.write("json", "{\"a\":1}\n{\"b\":2}\n"),
+            "is not a recording of tcpretrans: line 1: not a line",
+        ),
+        (logs.write("text", "Hello\n"), "is not a recording"),
+        (logs.write("binary", [0xde, 0xad, 0xbe, 0xef].repeat(1000)), "is not UTF-8"),
         (logs.write("empty", ""), "is empty: nothing was recorded"),
-        (logs.write("long", "y".repeat(3 << 20)), "is no recording"),
+        (logs.write("long", "y".repeat(3 << 20)), "is not a recording"),
     ] {
         let error = refused(std::slice::from_ref(&file)).to_string();
         assert!(error.contains(wrong) && error.contains(file.to_str().unwrap()), "{error}");

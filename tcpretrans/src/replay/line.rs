@@ -1,4 +1,4 @@
-//! What a line of a recording tells a trace. Pure.
+//! What a line of a recording means for a trace. Pure.
 
 use crate::{
     event::{Event, Flow, LostWhere, Start, What},
@@ -22,7 +22,7 @@ impl Changes {
         if self.all_closes && start.all_closes == Some(false) {
             notes.push(
                 "--all-closes shows what is in the recording, and it was made without --all-closes: the ends of \
-                 connections that had no trouble are not in it",
+                 connections without retransmissions or errors are not in it",
             );
         }
         if start.filters.contains_key("type") {

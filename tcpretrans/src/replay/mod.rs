@@ -49,8 +49,8 @@ pub fn play(reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> Result
     let lines = recording.lines_without_start();
     if lines > 0 {
         eprintln!(
-            "tcpretrans: {lines} lines before the first `start` cannot be replayed, for nothing says how fast that \
-             kernel's timer ticks: give the log from its beginning"
+            "tcpretrans: {lines} lines before the first `start` cannot be replayed, because HZ of that kernel is \
+             not known: give the log from its beginning"
         );
     }
     if config.output.summary {

@@ -34,7 +34,7 @@ pub(super) fn refuse_streams(files: &[PathBuf], option: &'static str) -> Result<
     Err(UsageError::value(
         option,
         format!(
-            "{name} does not tell beforehand when it ends: give the date, too ('2026-11-22 03:00'), or name a file"
+            "the end of {name} is not known in advance: give the date, too ('2026-11-22 03:00'), or name a file"
         ),
     ))
 }
@@ -42,7 +42,7 @@ pub(super) fn refuse_streams(files: &[PathBuf], option: &'static str) -> Result<
 /// The latest time in the files, ns since 1970.
 ///
 /// # Errors
-/// If a file cannot be read or tells no time. `option` is what wanted to know.
+/// If a file cannot be read or has no time. `option` is what wanted to know.
 pub(super) fn of(files: &[PathBuf], option: &'static str) -> Result<i64, Failure> {
     let mut latest = None;
     for path in files {
@@ -51,7 +51,7 @@ pub(super) fn of(files: &[PathBuf], option: &'static str) -> Result<i64, Failure
         let len = file.metadata().map_err(cannot())?.len();
         latest = latest.max(last_time(&mut file, len).map_err(cannot())?);
     }
-    let nothing = || UsageError::value(option, "no line of the recording tells a time to count from");
+    let nothing = || UsageError::value(option, "no line of the recording has a time to count from");
     Ok(latest.ok_or_else(nothing)?)
 }
 
@@ -105,9 +105,6 @@ mod tests {
     #[test]
     fn a_stream_cannot_be_asked() {
         let error = refuse_streams(&["-".into()], "--since").unwrap_err().to_string();
-        assert!(
-            error.starts_with("--since: standard input does not tell beforehand when it ends: "),
-            "{error}"
-        );
+        assert!(error.starts_with("--since: the end of standard input is not known in advance: "), "{error}");
     }
 }

@@ -183,10 +183,10 @@ impl LogFile {
             return Ok(());
         }
         Err(SinkError::Outage {
-            doing: "go on with",
+            doing: "keep writing to",
             place: self.path.display().to_string(),
             source: io::Error::other("it was deleted"),
-            hint: "what it held is gone, and a new file has begun",
+            hint: "its events are lost, and a new file was created",
         })
     }
 
@@ -203,7 +203,7 @@ impl LogFile {
                 doing: "rotate",
                 place: self.path.display().to_string(),
                 source,
-                hint: "the file grows on, and rotation is tried again",
+                hint: "writing continues in this file, and rotation is tried again",
             };
             self.rotation_outage.failed(now);
             return Ok(Err(report));
@@ -226,8 +226,10 @@ impl LogFile {
 
     fn trouble(&self, doing: &'static str, source: io::Error) -> SinkError {
         let hint = match source.raw_os_error() {
-            Some(libc::ENOSPC | libc::EDQUOT) => "tracing goes on; make room, and so will the log",
-            _ => "tracing goes on, and so do the attempts to write",
+            Some(libc::ENOSPC | libc::EDQUOT) => {
+                "tracing continues; free some space, and the log continues, too"
+            }
+            _ => "tracing continues, and writing is tried again",
         };
         SinkError::Outage { doing, place: self.path.display().to_string(), source, hint }
     }

@@ -70,7 +70,7 @@ pub trait Sink {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The reader has gone, as `head` does.
-    #[error("nobody reads the output any more")]
+    #[error("the output pipe was closed")]
     Closed,
     /// Standard output was closed before anything was written to it.
     #[error("cannot write to standard output")]

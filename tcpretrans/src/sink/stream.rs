@@ -118,7 +118,7 @@ impl<T: Target> Stream<T> {
                 doing: "write to",
                 place: "standard output".to_owned(),
                 source,
-                hint: "tracing goes on, and so do the attempts to write",
+                hint: "tracing continues, and writing is tried again",
             }),
             Err(_) => Ok(()),
         }

@@ -63,7 +63,7 @@ impl Totals {
         }
     }
 
-    /// Counts losses that no event told of.
+    /// Counts losses without an event.
     pub fn lose(&mut self, place: LostWhere, records: u64) {
         *self.0.lost.entry(place).or_default() += records;
     }

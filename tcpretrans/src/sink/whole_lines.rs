@@ -12,7 +12,7 @@ pub trait Target: Write {
     /// Takes the last `bytes` back that were written.
     ///
     /// # Errors
-    /// Where that is impossible: a pipe, a terminal, a file system in trouble.
+    /// Where that is impossible: a pipe, a terminal, a failing file system.
     fn take_back(&mut self, bytes: u64) -> io::Result<()>;
 }
 

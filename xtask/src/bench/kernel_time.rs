@@ -108,12 +108,12 @@ pub(super) fn of_retransmissions(bench: &Bench) -> Result<Vec<Row>> {
     rows("kernel time per `tcp_retransmit_skb`, bulk transfers, 3 % loss", &times, "bpftrace", 250.0, 10.0)
 }
 
-/// `inet_sock_set_state` of connections without trouble: no event makes a record.
+/// `inet_sock_set_state` of connections without losses: no event makes a record.
 pub(super) fn of_state_changes(bench: &Bench) -> Result<Vec<Row>> {
     let lab = Lab::new()?;
     let span = bench.span(Duration::from_secs(4));
     let times = time(bench, "inet_sock_set_state", tools::tcpstates, || {
         traffic::connections_a_second(&lab.left, span).map(drop)
     })?;
-    rows("kernel time per `inet_sock_set_state`, untroubled connections", &times, "tcpstates", 80.0, 15.0)
+    rows("kernel time per `inet_sock_set_state`, connections without losses", &times, "tcpstates", 80.0, 15.0)
 }

@@ -1,4 +1,4 @@
-//! Memory: with nothing to trace, and with very many flows in trouble.
+//! Memory: with nothing to trace, and with very many retransmitting flows.
 
 use std::{fs, thread, time::Duration};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::lab::{Lab, Namespace};
 
-/// Flows in trouble.
+/// Retransmitting flows.
 const FLOWS: usize = 100_000;
 const MOST_IDLE_MIB: f64 = 15.0;
 const MOST_TROUBLED_MIB: f64 = 64.0;
@@ -40,7 +40,7 @@ pub(super) fn peak(bench: &Bench) -> Result<Vec<Row>> {
     Ok(vec![
         row("memory, idle (VmRSS, highest VmHWM)".into(), idle, MOST_IDLE_MIB),
         row(
-            format!("memory with {} flows in trouble", super::table::thousands(flows as f64)),
+            format!("memory with {} retransmitting flows", super::table::thousands(flows as f64)),
             troubled,
             MOST_TROUBLED_MIB,
         ),
@@ -54,7 +54,7 @@ fn await_repetitions(namespace: &Namespace, count: usize) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(50));
     }
-    anyhow::bail!("the SYNs are not repeated")
+    anyhow::bail!("the SYNs are not retransmitted")
 }
 
 /// A process's memory.
@@ -67,7 +67,7 @@ struct Resident {
 impl Resident {
     fn of(pid: u32) -> Result<Resident> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the tracer is gone")?;
-        Resident::parse(&status).context("/proc tells no VmRSS")
+        Resident::parse(&status).context("/proc shows no VmRSS")
     }
 
     fn parse(status: &str) -> Option<Resident> {

@@ -32,13 +32,13 @@ use crate::{
     workspace,
 };
 
-/// Measures what tracing costs, beside bpftrace and tcpstates, and prints a table
+/// Measure what tracing costs, beside bpftrace and tcpstates, and print a table
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only these groups of rows
     #[arg(value_name = "NAME")]
     pub groups: Vec<Group>,
-    /// Only see that everything can be measured: short runs, whose figures mean nothing
+    /// Only check that everything can be measured: short runs, whose figures mean nothing
     #[arg(long)]
     pub smoke: bool,
     /// Measure this tracer [default: the one that is built from here]
@@ -54,15 +54,15 @@ pub struct Args {
 pub enum Group {
     /// Kernel time for each retransmission
     Retransmit,
-    /// Kernel time for each state change of untroubled connections
+    /// Kernel time for each state change of connections without losses
     State,
     /// Connections a second, traced and not
     Connections,
     /// Events a second through decoding, correlation and JSON
     Userspace,
-    /// Records lost in a storm
+    /// Records lost under very many events
     Losses,
-    /// Memory when idle, and with 100,000 troubled flows
+    /// Memory when idle, and with 100,000 retransmitting flows
     Memory,
     /// Time from start to attached
     Start,

@@ -1,4 +1,4 @@
-//! Installing a BPF toolchain, and telling people how to.
+//! Installing a BPF toolchain, and how to.
 
 use std::{fmt::Write, process::Command, thread, time::Duration};
 
@@ -48,7 +48,7 @@ pub(super) fn advice(wanted: Option<Route>) -> String {
             text,
             "Anywhere else, with rustup:\n\
              \x20   rustup toolchain install nightly --profile minimal --component rust-src\n\
-             \x20   rustc +nightly -vV        # tells its LLVM version; N is the first number\n\
+             \x20   rustc +nightly -vV        # shows its LLVM version; N is the first number\n\
              \x20   LLVM_PREFIX=/usr/lib/llvm-N cargo install bpf-linker {}\n\
              \x20 LLVM N's development files are llvm-N-dev of your distribution, or of https://apt.llvm.org\n",
             linker_features("N").join(" "),

@@ -162,7 +162,7 @@ fn describe(route: Route, rustc: PathBuf, cargo: PathBuf) -> Result<Compiler> {
     let text = workspace::output(Command::new(&rustc).arg("-vV"))?;
     let version = text.lines().next().and_then(|line| line.strip_prefix("rustc "));
     let llvm = text.lines().find_map(|line| line.strip_prefix("LLVM version: "));
-    let unclear = || format!("`{} -vV` does not tell its versions:\n{text}", rustc.display());
+    let unclear = || format!("`{} -vV` does not show its versions:\n{text}", rustc.display());
     let version = version.with_context(unclear)?.to_owned();
     let llvm = llvm.with_context(unclear)?.to_owned();
     Ok(Compiler { route, rustc, cargo, version, llvm })

@@ -14,12 +14,12 @@ use super::{
     scenario::{self, PORT, Stage},
 };
 
-/// Makes two network namespaces and real trouble between them, for the tracer to see
+/// Make two network namespaces and cause real losses between them, for the tracer to see
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What shall happen; `list` tells what there is
+    /// The scenario; `list` shows all
     pub scenario: String,
-    /// How long
+    /// How many seconds it lasts
     #[arg(short, long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
     /// tcp_retries2 in the lab; 5 gives up after some 13 s, 15 is Linux's default and takes 15 minutes
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(scenario) = scenario::find(&args.scenario) else {
-        eprintln!("there is no scenario `{}`; `cargo xtask lab list` tells what there is", args.scenario);
+        eprintln!("there is no scenario `{}`; `cargo xtask lab list` shows all", args.scenario);
         return Ok(ExitCode::from(2));
     };
     if let Err(error) = ready() {

@@ -1,4 +1,4 @@
-//! A network of two hosts on one machine, and real trouble between them.
+//! A network of two hosts on one machine, and real losses between them.
 //!
 //! [`Lab::new`] makes two network namespaces, `left` and `right`, joined by a veth pair, with IPv4 and IPv6
 //! addresses that work at once. `left.run(|| TcpStream::connect(..))` opens a socket inside; the socket stays
@@ -117,7 +117,7 @@ impl Addresses {
 pub const LEFT: Addresses = Addresses::host(1);
 /// The right host's addresses.
 pub const RIGHT: Addresses = Addresses::host(2);
-/// Nobody has these, yet packets to them leave both hosts: they vanish without a word.
+/// Nobody has these, yet packets to them leave both hosts: they are lost without an ICMP error.
 pub const VOID: Addresses = Addresses::host(99);
 
 const LEFT_MAC: &str = "02:00:00:77:00:01";

@@ -164,7 +164,7 @@ fn lock() -> Result<Flock<File>> {
         .with_context(|| format!("could not lock {path}"))
 }
 
-/// Deletes the namespaces of processes that died without dropping their lab.
+/// Deletes the namespaces of processes that were killed and left their lab.
 pub(super) fn clear_stale() {
     let Ok(entries) = fs::read_dir(DIRECTORY) else { return };
     for entry in entries.flatten() {

@@ -1,4 +1,4 @@
-//! Sockets: opening them without waiting, the options that decide how they die, and what the kernel thinks of them.
+//! Sockets: opening them without waiting, the options that decide how they end, and what the kernel reports of them.
 
 use std::{
     io,
@@ -249,7 +249,7 @@ pub const SYN_SENT: u8 = 2;
 /// `TCP_CLOSE`
 pub const CLOSE: u8 = 7;
 
-/// The part of `struct tcp_info` that tells of retransmissions. Fields that a kernel lacks are 0.
+/// The part of `struct tcp_info` about retransmissions. Fields that a kernel lacks are 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Info {
     /// TCP state.
@@ -332,7 +332,7 @@ pub fn await_info(socket: &TcpStream, limit: Duration, suits: impl Fn(&Info) -> 
             return Ok(info);
         }
         if start.elapsed() > limit {
-            bail!("waited {limit:?} in vain; the socket is at {info:?}");
+            bail!("waited {limit:?} without success; the socket is at {info:?}");
         }
         std::thread::sleep(Duration::from_millis(1));
     }

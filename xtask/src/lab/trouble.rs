@@ -109,7 +109,7 @@ fn statistic(words: &[&str]) -> Vec<String> {
 /// What befalls the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// Gone without a word.
+    /// Dropped, without an ICMP error.
     Vanish,
     /// Refused with ICMP "host unreachable".
     HostUnreachable,

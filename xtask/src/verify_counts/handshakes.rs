@@ -38,7 +38,8 @@ pub(super) fn syn_void(lab: &Lab) -> Result<Played> {
     });
     let sockets: Vec<Watched> = calls.collect::<Result<_>>()?;
     for Watched { socket, .. } in &sockets {
-        await_info(socket, patience(), |info| info.state == socket::CLOSE).context("connect() goes on")?;
+        await_info(socket, patience(), |info| info.state == socket::CLOSE)
+            .context("connect() does not end")?;
     }
     Ok(Played { sockets, untold: Untold::NOTHING })
 }
@@ -77,7 +78,7 @@ pub(super) fn synack_loss(lab: &Lab) -> Result<Played> {
     connect_under_loss(lab, &lab.left, &Packets::all().syn_ack())
 }
 
-/// Each request's timer expires twice: one SYN-ACK more, and then it is dropped, which no tracepoint tells.
+/// Each request's timer expires twice: one SYN-ACK more, and then it is dropped, which no tracepoint shows.
 pub(super) fn request_expiry(lab: &Lab) -> Result<Played> {
     const CALLS: u64 = 10;
     lab.right.sysctl("net.ipv4.tcp_synack_retries", "1")?;
@@ -89,7 +90,7 @@ pub(super) fn request_expiry(lab: &Lab) -> Result<Played> {
     }
     let start = Instant::now();
     while lab.right.counters()?.get("TCPTimeouts") < 2 * CALLS {
-        ensure!(start.elapsed() < patience(), "the requests do not run out");
+        ensure!(start.elapsed() < patience(), "the requests do not time out");
         thread::sleep(Duration::from_millis(50));
     }
     let untold = Untold { expired_requests: Some(CALLS), ..Untold::NOTHING };

@@ -29,7 +29,7 @@ use crate::{
     tracer::build::{Profile, build},
 };
 
-/// Holds the tool's totals against the kernel's own counters, in namespaces with real trouble
+/// Compare the tool's totals with the kernel's own counters, in network namespaces with real losses
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only scenarios whose names contain this; `list` names them all
@@ -102,7 +102,7 @@ fn verify(program: &Path, scenario: &Scenario) -> Result<bool> {
             print!("{}", found.report(scenario));
             return Ok(found.agrees());
         }
-        println!("{}: played again: {}", scenario.name, found.excuse());
+        println!("{}: repeated: {}", scenario.name, found.excuse());
     }
     Ok(false)
 }
@@ -177,7 +177,7 @@ fn close(lab: &Lab, sockets: Vec<Watched>) -> Result<()> {
     drop(sockets);
     let start = Instant::now();
     while lab.left.sockets_in_use()? + lab.right.sockets_in_use()? > 0 {
-        ensure!(start.elapsed() < patience(), "sockets of the lab do not go away");
+        ensure!(start.elapsed() < patience(), "sockets of the lab do not close");
         thread::sleep(Duration::from_millis(10));
     }
     Ok(())
@@ -198,7 +198,7 @@ impl Found {
     fn excuse(&self) -> String {
         let segs = self.rows.iter().find(|row| row.counter == "RetransSegs");
         format!(
-            "TCP events where no BPF program runs: {}; lost by the tool's own account: {}; with that, RetransSegs {}",
+            "TCP events where no BPF program runs: {}; lost as reported by the tool: {}; with that, RetransSegs {}",
             self.hidden,
             self.lost(),
             if segs.is_some_and(Row::agrees) { "agrees" } else { "differs" }

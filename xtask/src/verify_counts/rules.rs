@@ -4,7 +4,7 @@
 
 use super::traced::End;
 
-/// What the kernel counts and no tracepoint tells. A scenario says how many there are, if it can know.
+/// What the kernel counts and no tracepoint shows. A scenario says how many there are, if it can know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Untold {
     /// Tail loss probes that sent new data, and so retransmitted nothing.
@@ -38,7 +38,7 @@ pub struct Rule {
     pub has_failures: bool,
 }
 
-/// Something that a counter counts and no tracepoint tells.
+/// Something that a counter counts and no tracepoint shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Besides {
     count: fn(&Untold) -> Option<u64>,
@@ -88,7 +88,7 @@ pub const RULES: &[Rule] = &[
         counter: "TCPTimeouts",
         ours: |end| end.of("timeouts", &["retransmitted", "synack", "gave_up"]),
         words: "timeouts",
-        besides: Some(Besides { count: |untold| untold.expired_requests, what: "requests that ran out" }),
+        besides: Some(Besides { count: |untold| untold.expired_requests, what: "requests that timed out" }),
         has_failures: true,
     },
     // tcp_send_loss_probe, once the probe is sent. It prefers new data to a retransmission.
@@ -130,7 +130,7 @@ pub struct Row {
     pub kernel: u64,
     /// What the tool says.
     pub tool: u64,
-    /// What is known to come on top, untold; `None`: any number may.
+    /// What is known to come on top, without an event; `None`: any number may.
     pub untold: Option<u64>,
     /// The rule in words.
     pub words: String,
@@ -162,7 +162,7 @@ pub fn judge(kernel: impl Fn(&str) -> u64, end: &End, untold: &Untold, failures_
                 (
                     None,
                     (rest > 0)
-                        .then(|| format!("{rest} attempts that failed, of which this kernel does not tell")),
+                        .then(|| format!("{rest} attempts that failed, which this kernel does not report")),
                 )
             } else if let Some(Besides { count, what }) = rule.besides {
                 let untold = count(untold);
@@ -242,9 +242,7 @@ mod tests {
         let row = |counter| rows.iter().find(|row| row.counter == counter).unwrap();
         assert!(row("TCPTimeouts").agrees());
         assert!(
-            row("TCPTimeouts")
-                .words
-                .ends_with("+ 3 attempts that failed, of which this kernel does not tell")
+            row("TCPTimeouts").words.ends_with("+ 3 attempts that failed, which this kernel does not report")
         );
         assert!(row("RetransSegs").agrees());
         assert!(!row("TCPFastRetrans").agrees());

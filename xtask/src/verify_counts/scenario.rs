@@ -34,7 +34,7 @@ enum Play {
 pub struct Played {
     /// All ends of all connections.
     pub sockets: Vec<Watched>,
-    /// What no tracepoint tells.
+    /// What no tracepoint shows.
     pub untold: Untold,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn settle(sockets: &[Watched]) -> Result<()> {
         let settled = |info: &Info| {
             info.state == socket::CLOSE || info.unacked == 0 && info.notsent_bytes == 0 && info.ca_state < 3
         };
-        socket::await_info(socket, patience(), settled).context("the traffic does not come to rest")?;
+        socket::await_info(socket, patience(), settled).context("the traffic does not end")?;
     }
     Ok(())
 }
@@ -118,7 +118,11 @@ pub fn matrix(controls: &[String]) -> Vec<Scenario> {
         ),
         Scenario::story("syn-loss", "every second SYN is lost", handshakes::syn_loss),
         Scenario::story("synack-loss", "every second SYN-ACK is lost", handshakes::synack_loss),
-        Scenario::story("request-expiry", "clients vanish between SYN and ACK", handshakes::request_expiry),
+        Scenario::story(
+            "request-expiry",
+            "clients that send a SYN and then do not answer",
+            handshakes::request_expiry,
+        ),
         Scenario::story(
             "firewall",
             "the sender's own firewall drops retransmissions (EPERM)",
@@ -131,11 +135,7 @@ pub fn matrix(controls: &[String]) -> Vec<Scenario> {
             "segments wait in the sender's own queue (EBUSY)",
             refusals::slow_queue,
         ),
-        Scenario::story(
-            "slow-queue-probes",
-            "the same, and probes find them there",
-            refusals::slow_queue_probes,
-        ),
+        Scenario::story("slow-queue-probes", "the same, with tail loss probes", refusals::slow_queue_probes),
         Scenario::story("tail-loss", "the last segment of each answer is lost (TLP)", timers::tail_loss),
         Scenario::story("new-data-probes", "probes that carry new data", timers::new_data_probes),
         Scenario::story("zero-window", "the window is closed with data in flight", timers::zero_window),

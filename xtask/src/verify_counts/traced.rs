@@ -45,7 +45,7 @@ pub struct Sum {
     pub segs: u64,
     /// Payload bytes in them.
     pub bytes: u64,
-    /// Segments that no event told of.
+    /// Segments without an event.
     pub unseen: u64,
 }
 

@@ -118,7 +118,7 @@ fn attempt(kernel: &KernelFiles, guest: &Guest, scratch: &Path, machine: Machine
         let ready = output.text.contains(&ready_line);
         let silence = if ready { SILENCE_LIMIT } else { BOOT_LIMIT };
         if last_word.elapsed() > silence {
-            break Ending::Stuck(if ready { "the tests say nothing any more" } else { "it does not boot" });
+            break Ending::Stuck(if ready { "the tests print nothing any more" } else { "it does not boot" });
         }
         if started.elapsed() > TOTAL_LIMIT {
             break Ending::Stuck("the tests take too long");

@@ -55,9 +55,9 @@ const WHERE_KERNELS_DIFFER: [&str; 15] = [
 /// They wait much and compute little.
 const THREADS: u16 = 4;
 
-/// Runs the live tests on other kernels, in virtual machines
+/// Run the live tests on other kernels, in virtual machines
 ///
-/// Kernels are Debian's, got by apt; nothing is installed. Needs qemu-system-x86_64, busybox-static and kmod.
+/// Kernels are Debian's, downloaded by apt; nothing is installed. Needs qemu-system-x86_64, busybox-static and kmod.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Which kernels, by the names that --list shows [default: all of them]
@@ -81,7 +81,7 @@ pub struct Args {
     /// Keep the guest's files and logs, and say where they are
     #[arg(long)]
     pub keep: bool,
-    /// List the kernels and leave
+    /// List the kernels and exit
     #[arg(long, conflicts_with_all = ["kernels", "tests", "run", "write_docs", "keep"])]
     pub list: bool,
 }

@@ -46,7 +46,9 @@ pub(super) fn get(kernel: &Kernel, directory: &Path) -> Result<KernelFiles> {
         // Without the network, the last known will do if it is here.
         Err(error) => match fs::read_to_string(&resolved).ok().and_then(|text| parse_lines(&text)) {
             Some(packages) => {
-                println!("warning: taking what was got last, since there is no asking Debian: {error:#}");
+                println!(
+                    "warning: using the packages of the last download, as Debian cannot be reached: {error:#}"
+                );
                 packages
             }
             None => return Err(error),

@@ -36,7 +36,7 @@ fn in_a_storm_every_segment_is_told_or_missed() {
     assert_eq!(told + unseen, counter("RetransSegs"), "{told} told, {unseen} missed: {end}");
     let hidden = witness.map_or(0, |witness| witness.retransmissions(&ports).unwrap());
     assert_eq!(unseen, hidden, "what was missed is what ftrace saw where no program runs: {end}");
-    eprintln!("{told} segments told, {unseen} missed, of {} retransmitted", told + unseen);
+    eprintln!("{told} segments reported, {unseen} missed, of {} retransmitted", told + unseen);
     let lost: Vec<_> = outcome.events.iter().filter(|event| event["where"] == "unseen").collect();
     assert_eq!(lost.iter().map(|event| number(event, "segs")).sum::<u64>(), unseen);
     for event in lost {

@@ -50,7 +50,7 @@ pub struct GiveUpAdvice {
     pub recovered: Option<Distribution>,
     /// Connections that the kernel gave up: by the knob that ended them, since the original transmission.
     pub given_up: BTreeMap<&'static str, Distribution>,
-    /// Silences in which an application hung up first.
+    /// Silences in which an application closed first.
     pub hung_up: Option<Distribution>,
     /// Silences that go on where the recording ends.
     pub unresolved: usize,

@@ -1,4 +1,4 @@
-//! Which value of a knob notices a dead peer in time: by the forecast, asked for other values than those in force.
+//! Which value of a knob notices a dead peer in time: by the forecast, computed for other values than those in force.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub struct ForRetries {
     pub retries: u32,
     /// The time that it stands for (`tcp_model_timeout`), ms.
     pub budget_ms: u64,
-    /// How long a dead peer would be waited for, over the timers seen: since the original transmission.
+    /// After which time a dead peer would be noticed, with the timers seen: since the original transmission.
     pub detection: Option<Distribution>,
     /// How many of the connections that recovered would have been cut off.
     pub cut_off: usize,
@@ -34,7 +34,7 @@ pub struct ForRetries {
 pub struct UserTimeout {
     /// The value, ms.
     pub timeout_ms: u64,
-    /// How long a dead peer would be waited for, over the timers seen: since the original transmission.
+    /// After which time a dead peer would be noticed, with the timers seen: since the original transmission.
     pub detection: Option<Distribution>,
     /// How many of the connections that recovered would have been cut off.
     pub cut_off: usize,
@@ -128,7 +128,7 @@ fn for_user_timeout(timeout_ms: u64, timeouts: &[FirstTimeout<'_>], recovered: &
     }
 }
 
-/// How long a dead peer is waited for with a knob turned: from the original transmission to the end that the forecast gives.
+/// After which time a dead peer is noticed with another value of a knob: from the original transmission to the end that the forecast gives.
 fn detection(timeouts: &[FirstTimeout<'_>], turn: impl Fn(&mut TimerView)) -> Option<Distribution> {
     let ends = timeouts.iter().flat_map(|&FirstTimeout { view, lead, count }| {
         let mut view = view.clone();

@@ -1,4 +1,4 @@
-//! A silence: RTOs of an established connection, one after another, without an answer.
+//! A silence: a period of RTOs of an established connection, one after another, without an answer.
 
 use crate::{
     advise::{
@@ -67,7 +67,7 @@ pub enum SilenceEnd {
         /// Since the original transmission.
         after: Micros,
     },
-    /// An application hung up.
+    /// An application closed.
     HungUp {
         /// Since the original transmission.
         after: Micros,

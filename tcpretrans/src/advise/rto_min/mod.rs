@@ -77,7 +77,7 @@ pub struct RtoMinAdvice {
     pub candidates: Vec<Candidate>,
     /// The same by remote prefix, those with most losses first; small ones are folded into larger prefixes.
     pub prefixes: Vec<PrefixAdvice>,
-    /// The lowest of these that makes no retransmission in vain as far as the recording shows, and outruns no ACK
+    /// The lowest of these that causes no spurious retransmission as far as the recording shows, and outruns no ACK
     /// that is delayed by 40 ms, ms.
     pub suggested_ms: Option<u32>,
     /// How to apply the suggestion, or the values asked for.
@@ -144,7 +144,7 @@ pub struct Candidate {
     pub retransmissions_now: u64,
     /// How many more at most: if not single packets got lost but the path was dead until the recorded repair.
     pub more_at_most: u64,
-    /// How many more would have been in vain, because the answer was on its way, and would have taken as long as it did.
+    /// How many more would have been spurious, because the ACK was on its way, and would have taken as long as it did.
     pub more_in_vain: u64,
     /// Flows whose RTO would be shorter than their round trip and a delayed ACK of 40 ms.
     pub flows_outrun_by_delayed_ack: usize,

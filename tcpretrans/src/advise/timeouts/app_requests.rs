@@ -42,7 +42,7 @@ pub enum Stall {
         /// Of this, until the first timer expired; `None`: an ACK revealed the loss.
         first_wait: Option<Micros>,
     },
-    /// An end of the connection hung up before that.
+    /// An end of the connection closed before that.
     HungUp {
         /// This end?
         local: bool,
@@ -162,9 +162,9 @@ pub struct RequestAdvice {
     pub repaired: Option<Distribution>,
     /// Where a timer noticed the loss: until it expired for the first time.
     pub first_wait: Option<Distribution>,
-    /// Stalls in which the local application hung up: since the original transmission.
+    /// Stalls in which the local application closed: since the original transmission.
     pub hung_up: Option<Distribution>,
-    /// Stalls in which the peer hung up.
+    /// Stalls in which the peer closed.
     pub hung_up_by_peer: usize,
     /// Which timeouts would have cut off how many of the repaired.
     pub timeouts: Vec<Cut>,

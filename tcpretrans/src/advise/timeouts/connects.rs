@@ -88,7 +88,7 @@ impl Connecting {
     }
 }
 
-/// When connect() was called: the tracer saw it, or `retrans_stamp` tells, which the kernel sets with the first SYN.
+/// When connect() was called: the tracer saw it, or `retrans_stamp` shows it, which the kernel sets with the first SYN.
 /// `None` where only later SYNs were seen and neither is known.
 fn began(record: &Record) -> Option<Nanos> {
     let stamped = || record.stamped_at();

@@ -74,7 +74,7 @@ fn beyond_handshake(set: Setup) -> Setup {
     }
 }
 
-/// Every forecast of a connection must contain its death; `expected` must be near it, from the first timeout on.
+/// Every forecast of a connection must contain its timeout; `expected` must be near it, from the first timeout on.
 fn check(set: &Setup, outcome: &Outcome, precise: bool) -> Result<(), TestCaseError> {
     let tick_ns = 1_000_000_000 / u64::from(set.hz);
     let death = outcome.death_ns;

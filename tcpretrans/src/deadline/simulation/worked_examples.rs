@@ -31,7 +31,8 @@ fn first_forecast(set: &Setup, outcome: &Outcome) -> Deadline {
     of_record(*ty, record, Hz::new(set.hz)).expect("a deadline")
 }
 
-/// Retransmissions, and the death in seconds since the first sending: by simulation, and as foretold at the first RTO.
+/// Retransmissions, and the timeout in seconds since the original transmission: by simulation, and as predicted at the
+/// first RTO.
 fn assert_ends(set: Setup, retransmissions: usize, from: f64, to: f64) {
     for phase in 0..40u64 {
         let set = Setup { phase: (1 << 30) + phase * 1021, ..set.clone() };

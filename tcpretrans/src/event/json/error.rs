@@ -9,10 +9,10 @@ pub enum DecodeError {
     #[error("not a line of a recording: {0}")]
     Json(#[from] serde_json::Error),
     /// Bytes that are no text.
-    #[error("not a line of a recording: byte {0} of it is no UTF-8")]
+    #[error("not a line of a recording: byte {0} is not UTF-8")]
     NotUtf8(usize),
     /// An event of a newer version.
-    #[error("this tcpretrans knows no event \"{0}\"; a newer one wrote this recording")]
+    #[error("this tcpretrans does not know the event \"{0}\"; a newer one wrote this recording")]
     UnknownEvent(String),
     /// A schema of a newer version.
     #[error(
@@ -20,7 +20,7 @@ pub enum DecodeError {
     )]
     NewerSchema(u32),
     /// A name that is none of the known ones.
-    #[error("\"{name}\" is no {field}")]
+    #[error("\"{name}\" is not a value of {field}")]
     UnknownName {
         /// The field that it stands in.
         field: &'static str,

@@ -82,7 +82,7 @@ impl Reading {
         Reading { clock, field: Cell::new(""), wrong: RefCell::new(None) }
     }
 
-    /// What the field holds cannot be: `why` is told of its name.
+    /// What the field holds cannot be: `why` takes its name.
     pub fn wrong<E: Error>(&self, why: impl FnOnce(&'static str) -> DecodeError) -> E {
         let why = why(self.field.get());
         let error = E::custom(&why);

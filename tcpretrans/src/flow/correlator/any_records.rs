@@ -69,7 +69,7 @@ proptest! {
         }
     }
 
-    /// The promise of replay, which hears of time from the records alone.
+    /// What replay relies on: it knows of time from the records alone.
     #[test]
     fn how_often_one_looks_changes_nothing(records in prop::collection::vec(record(), 1..20)) {
         let mut records = records;

@@ -1,4 +1,4 @@
-//! How flows leave: resets, state changes up to CLOSE, the socket's destruction, and silence.
+//! How flows end: resets, state changes up to CLOSE, the socket's destruction, and no record for a long time.
 
 use tcpretrans_ebpf::{Kind, Record, tcp_state};
 
@@ -102,7 +102,7 @@ impl Correlator {
         });
     }
 
-    /// The socket of a closed flow can be connected again: what does not belong to its end belongs to its next life.
+    /// The socket of a closed flow can be connected again: what does not belong to its end belongs to the next connection.
     pub(super) fn finish_earlier_life(&mut self, kind: Kind, id: FlowId, events: &mut Vec<Event>) {
         let next_life = match kind {
             Kind::Retransmit | Kind::SynAck | Kind::State | Kind::Seed => true,
@@ -202,7 +202,7 @@ impl Correlator {
 }
 
 /// Is the current task the one that closes? At a FIN of ours, and at an abort without an error: by close(),
-/// connect(AF_UNSPEC) or the task's death. A kernel-made end of an orphan happens in whatever task was interrupted.
+/// connect(AF_UNSPEC) or the task's exit. A kernel-made end of an orphan happens in whatever task was interrupted.
 fn closes_here(record: &Record) -> bool {
     use TcpState::*;
     match (record.old_state(), record.new_state()) {

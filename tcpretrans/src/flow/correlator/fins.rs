@@ -1,4 +1,4 @@
-//! Whose FIN came first, who closed, and whether that was a hang-up.
+//! Whose FIN came first, who closed, and whether TCP was retransmitting then.
 
 use tcpretrans_ebpf::{Attempt, Record};
 
@@ -46,7 +46,7 @@ pub(super) fn learn_from_transition(state: &mut FlowState, record: &Record, hz: 
     }
 }
 
-/// From the state that the socket is in: the FIN went before the flow was in trouble.
+/// From the state that the socket is in: the FIN was sent before the flow was traced.
 pub(super) fn learn_from_state(state: &mut FlowState, record: &Record) {
     let (side, local_fin_went) = match record.sock.state() {
         TcpState::FinWait1 | TcpState::FinWait2 => (Side::Local, true),

@@ -38,7 +38,7 @@ pub struct Config {
     pub request_rto_max: Option<bool>,
     /// Share of the kernel's time budget at which to warn, 0 to 1.
     pub warn_at: f64,
-    /// Announce the end of flows that had no trouble, too.
+    /// Report the end of flows without retransmissions or errors, too.
     pub all_closes: bool,
     /// `enum sk_rst_reason` of this kernel.
     pub reset_reasons: HashMap<u32, String>,
@@ -207,7 +207,7 @@ impl Correlator {
         }
     }
 
-    /// A flow that was in trouble before the trace began: what was not seen of it is not made up.
+    /// A flow that was in RTO backoff before the trace began: what was not seen of it is not guessed.
     fn seed(&mut self, id: FlowId, record: &Record, owner: &Owner, events: &mut Vec<Event>) {
         let hz = self.config.hz();
         let warn_at = self.config.warn_at;

@@ -30,11 +30,11 @@ pub(super) enum How {
     Disconnected,
     /// The listener closed before accept().
     NotAccepted,
-    /// Data arrived that nobody is left to read.
+    /// Data arrived after the application had closed.
     DataAfterClose,
     /// `TCP_LINGER2` is negative.
     NegativeLinger2,
-    /// An orphan waited for the peer's FIN in vain (`tcp_fin_timeout`, `TCP_LINGER2`).
+    /// An orphan timed out in FIN_WAIT2: the peer sent no FIN (`tcp_fin_timeout`, `TCP_LINGER2`).
     FinTimeout,
     /// Nothing ever left this machine: its firewall or queueing discipline dropped it.
     NeverLeft,

@@ -1,4 +1,4 @@
-//! An end that hangs up while what was sent is unacknowledged and TCP is still trying.
+//! An end that closes while data is unacknowledged and TCP retransmits it, or would (`hung_up`).
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ fn into_backoff(state: &FlowState, record: &Record) -> Option<Millis> {
     Some((record.time() - open.started).cut_to_millis())
 }
 
-/// A process that dies did not decide to wait no longer.
+/// A process that exits did not decide to stop waiting.
 fn is_of_its_own_will(state: &FlowState) -> bool {
     state.closer.is_none_or(|closer| closer.exit == 0)
 }

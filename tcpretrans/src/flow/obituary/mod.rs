@@ -1,4 +1,4 @@
-//! Diagnosis: how a connection in trouble ended, who ended it, and why.
+//! Diagnosis: how a connection with losses ended, who ended it, and why.
 
 mod cause;
 #[cfg(test)]
@@ -61,7 +61,7 @@ fn event(state: &FlowState, record: &Record, conclusion: &Conclusion, hz: Hz) ->
     closed
 }
 
-/// Who hung up: at a FIN, which was seen before, or with this end.
+/// Who closed while TCP was retransmitting: at a FIN, which was seen before, or with this end.
 fn hung_up(state: &FlowState, record: &Record, cause: Cause, hz: Hz) -> Option<HungUp> {
     if let Some(hung_up) = &state.hung_up {
         return Some((**hung_up).clone());

@@ -128,7 +128,7 @@ fn earlier(state: &FlowState, closed: &Closed) -> Option<String> {
     closed_here.then(|| format!("{}{}", closed_by_local(state, closed), situation::in_trouble_only(closed)))
 }
 
-/// `closed by the local application (java, pid 123)`, or how its process died.
+/// `closed by the local application (java, pid 123)`, or how its process ended.
 fn closed_by_local(state: &FlowState, closed: &Closed) -> String {
     by_local(state, closed, "closed")
 }
@@ -161,7 +161,7 @@ fn reset_by_local(state: &FlowState, record: &Record, conclusion: &Conclusion, c
             format!("its listener was closed by {} before the connection was accepted", current(record))
         }
         How::DataAfterClose => format!(
-            "{}{}, then reset by the kernel: data arrived that nobody was left to read",
+            "{}{}, then reset by the kernel: data arrived after the application had closed",
             closed_by_local(state, closed),
             situation::in_trouble_only(closed)
         ),

@@ -133,8 +133,8 @@ fn document(report: &Report, subject: &Subject) -> schema::Document {
         },
         worst_episodes: worst.iter().take(top).map(episode).collect(),
         forecasts: schema::Forecasts {
-            foretold: forecasts.foretold,
-            not_foretold: forecasts.not_foretold,
+            foretold: forecasts.predicted,
+            not_foretold: forecasts.not_predicted,
             first: forecast(&forecasts.first),
             first_within_window: forecasts.within_window,
             first_lead_ms: quantiles(&forecasts.lead_ms),

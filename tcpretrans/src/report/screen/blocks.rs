@@ -92,7 +92,7 @@ fn who(ending: &Ending) -> &'static str {
     }
 }
 
-/// What was predicted and what came; who did not wait for TCP.
+/// What was predicted and what came; who closed while TCP was retransmitting.
 pub(super) fn forecasts_and_hang_ups(pen: &mut Pen, report: &Report) {
     let sentences: Vec<(&str, String)> =
         [forecasts(report), hang_ups(report)].into_iter().flatten().collect();
@@ -107,12 +107,12 @@ pub(super) fn forecasts_and_hang_ups(pen: &mut Pen, report: &Report) {
 
 fn forecasts(report: &Report) -> Option<(&'static str, String)> {
     let forecasts = &report.forecasts;
-    let deaths = forecasts.foretold + forecasts.not_foretold;
+    let deaths = forecasts.predicted + forecasts.not_predicted;
     if deaths == 0 {
         return None;
     }
     let mut text =
-        format!("{} of {} predicted", thousands(forecasts.foretold), count(deaths, "kernel timeout"));
+        format!("{} of {} predicted", thousands(forecasts.predicted), count(deaths, "kernel timeout"));
     let (first, last) = (&forecasts.first, &forecasts.last);
     if let (Some(off), Some(least), Some(most)) =
         (first.off_us.max(), forecasts.lead_ms.min(), forecasts.lead_ms.max())
@@ -134,7 +134,7 @@ fn forecasts(report: &Report) -> Option<(&'static str, String)> {
     Some(("Predictions", text))
 }
 
-/// Is it worth telling both?
+/// Is it worth showing both?
 fn differ(one: u64, other: u64) -> bool {
     one.abs_diff(other) > one / 10
 }
@@ -199,7 +199,7 @@ struct Histogram {
 }
 
 impl Histogram {
-    /// The shortest bar for the most that can be told from half of it at a glance.
+    /// The shortest bar for the highest count that can be distinguished from half of it at a glance.
     const LEAST_BAR: usize = 6;
 
     fn figures(&self) -> [usize; 2] {

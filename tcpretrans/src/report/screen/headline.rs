@@ -18,7 +18,7 @@ pub(super) fn write(pen: &mut Pen, report: &Report, subject: &Subject, times: &T
     gaps_in_knowledge(pen, report, subject);
     if report.events == 0 {
         pen.line(if subject.window.is_everything() && subject.filters.is_empty() {
-            "Nothing happened: no retransmission, no death."
+            "Nothing happened: no retransmission, no failed connection."
         } else {
             "Nothing that was asked for happened."
         });

@@ -1,10 +1,10 @@
-//! When things happened, as the report tells it.
+//! When things happened, as the report writes it.
 
 use jiff::tz::TimeZone;
 
 use crate::words::time::{date_and_time, local, time_of_day};
 
-/// Tells times of a recording: local, and with their date where it has several.
+/// Writes times of a recording: local, and with their date if it has several.
 #[derive(Debug)]
 pub(super) struct Times<'a> {
     zone: &'a TimeZone,

@@ -25,7 +25,7 @@ pub struct Counts {
     pub spurious_unknown: u64,
     /// Ends.
     pub closed: u64,
-    /// Ends that were deaths ([`Cause::is_death`](crate::event::Cause::is_death)).
+    /// Ends other than by FINs ([`Cause::is_death`](crate::event::Cause::is_death)).
     pub deaths: u64,
     /// Ends that this side brought about while TCP was still trying.
     pub hung_up: u64,

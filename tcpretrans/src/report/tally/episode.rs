@@ -1,4 +1,4 @@
-//! A loss episode as the events tell it: its ladder of timeouts, how deep it went, how it ended.
+//! A loss episode as the events show it: its RTOs, how far it backed off, how it ended.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Ladder {
     }
 }
 
-/// A forecast of a connection's death.
+/// A forecast of when the kernel gives a connection up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstForecast {
     /// Which knob was to bring it about.
@@ -191,7 +191,7 @@ impl OpenEpisode {
         }
     }
 
-    /// What was foretold at the first timeout.
+    /// The forecast made at the first RTO.
     pub fn forecast(&self) -> Option<FirstForecast> {
         self.forecast
     }

@@ -30,7 +30,7 @@ pub struct Followed {
     pub episode: Option<Box<OpenEpisode>>,
 }
 
-/// A bounded table that forgets the flows that were silent longest: two generations, of which the older is handed
+/// A bounded table that forgets the flows that had no event for longest: two generations, of which the older is handed
 /// out when the younger is full.
 #[derive(Debug)]
 pub struct Flows {

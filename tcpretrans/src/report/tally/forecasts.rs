@@ -1,4 +1,4 @@
-//! Forecasts of death against what came.
+//! Predicted timeouts, compared with the real ones.
 
 use super::{episode::FirstForecast, spread::Spread};
 use crate::event::Closed;
@@ -8,9 +8,9 @@ use crate::event::Closed;
 pub struct Deviation {
     /// Without the sign, us.
     pub off_us: Spread,
-    /// The death that came soonest before its forecast (negative) or least after it, us.
+    /// The timeout that came soonest before its forecast (negative) or least after it, us.
     pub earliest_us: i64,
-    /// The death that came latest after its forecast, us.
+    /// The timeout that came latest after its forecast, us.
     pub latest_us: i64,
 }
 
@@ -25,36 +25,36 @@ impl Deviation {
     }
 }
 
-/// Deaths by the kernel's own timers, and what was foretold of them.
+/// Timeouts by the kernel's own timers, and how they were predicted.
 #[derive(Debug, Clone, Default)]
 pub struct Forecasts {
-    /// Deaths of which there was a forecast.
-    pub foretold: u64,
-    /// Deaths of which there was none.
-    pub not_foretold: u64,
-    /// The forecast made at the first timeout of the last episode, against the death.
+    /// Timeouts of which there was a forecast.
+    pub predicted: u64,
+    /// Timeouts of which there was none.
+    pub not_predicted: u64,
+    /// The forecast made at the first RTO of the last episode, compared with the real timeout.
     pub first: Deviation,
-    /// Of those, how many deaths came within the window that it gave.
+    /// Of those, how many came within the range that it gave.
     pub within_window: u64,
-    /// How long before the death it was made, ms.
+    /// How long before the timeout it was made, ms.
     pub lead_ms: Spread,
-    /// The last forecast before the death.
+    /// The last forecast before the timeout.
     pub last: Deviation,
 }
 
 impl Forecasts {
-    /// A connection ended; `first` is what was foretold at the first timeout of the episode that it ended in.
+    /// A connection ended; `first` is the forecast made at the first RTO of the episode that it ended in.
     pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<FirstForecast>) {
         if !closed.cause.is_kernel_timeout() {
             return;
         }
         let Some(predicted_ns) = closed.predicted_at_ns else {
-            self.not_foretold += 1;
+            self.not_predicted += 1;
             return;
         };
-        self.foretold += 1;
+        self.predicted += 1;
         self.last.record(closed_ns, predicted_ns);
-        // Nobody can foretell that another knob will matter: that the application closes, say.
+        // Nobody can predict that another knob will matter: that the application closes, say.
         if let Some(first) = first.filter(|first| Some(first.knob) == closed.knob) {
             self.first.record(closed_ns, first.expected_ns);
             self.within_window += u64::from((first.earliest_ns..=first.latest_ns).contains(&closed_ns));
@@ -79,23 +79,23 @@ mod tests {
         let mut forecasts = Forecasts::default();
         let closed = Closed { predicted_at_ns: Some(NOW_NS + 7_000), ..sample::closed() };
         forecasts.closed(&closed, NOW_NS, Some(forecast(Knob::TcpRetries2)));
-        assert_eq!((forecasts.foretold, forecasts.within_window, forecasts.not_foretold), (1, 1, 0));
+        assert_eq!((forecasts.predicted, forecasts.within_window, forecasts.not_predicted), (1, 1, 0));
         assert_eq!((forecasts.first.earliest_us, forecasts.first.latest_us), (4000, 4000));
         assert_eq!((forecasts.last.earliest_us, forecasts.last.latest_us), (-7, -7));
         assert_eq!((forecasts.last.off_us.max(), forecasts.lead_ms.max()), (Some(7), Some(10_000)));
         forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpOrphanRetries)));
-        assert_eq!((forecasts.foretold, forecasts.first.off_us.count()), (2, 1), "another knob's forecast");
+        assert_eq!((forecasts.predicted, forecasts.first.off_us.count()), (2, 1), "another knob's forecast");
         forecasts.closed(&closed, NOW_NS + 1, Some(forecast(Knob::TcpRetries2)));
         assert_eq!(forecasts.within_window, 1, "too late");
     }
 
     #[test]
-    fn only_the_kernels_own_patience_can_be_foretold() {
+    fn only_the_kernels_own_timeouts_can_be_predicted() {
         let mut forecasts = Forecasts::default();
         let reset = Closed { cause: Cause::ResetByPeer, ..sample::closed() };
         forecasts.closed(&reset, NOW_NS, Some(forecast(Knob::TcpRetries2)));
-        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 0));
+        assert_eq!((forecasts.predicted, forecasts.not_predicted), (0, 0));
         forecasts.closed(&Closed { predicted_at_ns: None, ..sample::closed() }, NOW_NS, None);
-        assert_eq!((forecasts.foretold, forecasts.not_foretold), (0, 1));
+        assert_eq!((forecasts.predicted, forecasts.not_predicted), (0, 1));
     }
 }

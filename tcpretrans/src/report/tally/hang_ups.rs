@@ -1,4 +1,4 @@
-//! Who hung up while TCP was still trying.
+//! Who closed while TCP was retransmitting.
 
 use super::spread::Spread;
 use crate::event::{Cause, Closed, HungUpSide};
@@ -14,10 +14,10 @@ pub struct HangUps {
     pub connecting: u64,
     /// By this side, before TCP had retransmitted even once.
     pub before_first_retransmission: u64,
-    /// By this side, because a signal killed the process.
+    /// By this side, because a signal ended the process.
     pub killed: u64,
-    /// By this side: how long into the trouble, ms; of a connect() since its first SYN, of others since the first
-    /// retransmission.
+    /// By this side: how long the application had waited, ms; for a connect() since its first SYN, for others since the
+    /// first retransmission.
     pub patience_ms: Spread,
 }
 

@@ -115,13 +115,13 @@ pub struct Report {
     pub worst: Vec<Worst>,
     /// Episodes whose end is not recorded.
     pub open_episodes: u64,
-    /// Forecasts of death.
+    /// Predicted timeouts.
     pub forecasts: Forecasts,
-    /// Who hung up while TCP was still trying.
+    /// Who closed while TCP was retransmitting.
     pub hang_ups: HangUps,
     /// When.
     pub timeline: Timeline,
-    /// Bytes that connections had sent or were to send, and that were not acknowledged when they died.
+    /// Bytes that connections had sent or were to send, and that were not acknowledged when they failed.
     pub undelivered_bytes: u64,
 }
 

@@ -34,13 +34,13 @@ pub struct Sessions {
     pub overlapping: u64,
     /// Records lost, by place, that happened within the wanted time.
     pub lost: BTreeMap<LostWhere, u64>,
-    /// Flows that were in trouble or in their handshake when their session ended.
+    /// Flows that were remembered when their session ended (`flows_left`).
     pub flows_left: u64,
     /// Kernels that were traced; not more than a few.
     pub kernels: BTreeSet<String>,
 }
 
-/// More kernels are not told.
+/// More kernels are not named.
 const MOST_KERNELS: usize = 8;
 
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Current {
     first_ns: i64,
     last_ns: i64,
     ended: bool,
-    /// What its `lost` events told of, by place.
+    /// What its `lost` events reported, by place.
     told: BTreeMap<LostWhere, u64>,
 }
 

@@ -58,13 +58,13 @@ fn report(events: &[Recorded]) -> Report {
 
 #[test]
 fn a_death_with_its_ladder_and_its_forecast() {
-    let foretold =
+    let predicted =
         Deadline { expected_ns: NOW_NS + 6_900 * MS, latest_ns: NOW_NS + 7_000 * MS, ..sample::deadline() };
-    let foretold = Deadline { earliest_ns: NOW_NS + 6_000 * MS, ..foretold };
+    let predicted = Deadline { earliest_ns: NOW_NS + 6_000 * MS, ..predicted };
     let events = [
         at(0, &flow(1), probe()),
-        at(200, &flow(1), rto(1, Some(foretold.clone()))),
-        at(600, &flow(1), rto(2, Some(Deadline { expected_ns: NOW_NS, ..foretold }))),
+        at(200, &flow(1), rto(1, Some(predicted.clone()))),
+        at(600, &flow(1), rto(2, Some(Deadline { expected_ns: NOW_NS, ..predicted }))),
         at(1400, &flow(1), rto(3, None)),
         at(
             6_950,
@@ -82,7 +82,7 @@ fn a_death_with_its_ladder_and_its_forecast() {
         worst.episode.outcome,
         EpisodeOutcome::Closed(Cause::RetransmitTimeout, Some(Knob::TcpRetries2))
     );
-    assert_eq!((report.forecasts.foretold, report.forecasts.within_window), (1, 1));
+    assert_eq!((report.forecasts.predicted, report.forecasts.within_window), (1, 1));
     assert_eq!(report.forecasts.first.latest_us, 50_000, "the first forecast counts");
     assert_eq!(report.forecasts.last.earliest_us, -1_000);
     assert_eq!(report.forecasts.lead_ms.max(), Some(6_750));
@@ -151,7 +151,7 @@ fn an_episode_goes_on_in_the_next_session() {
         (worst.episode.duration_ms, &worst.episode.ladder.expired_ms[..]),
         (2_800, &[200, 400, 800][..])
     );
-    assert_eq!((whole.all.flows, whole.forecasts.not_foretold), (1, 1));
+    assert_eq!((whole.all.flows, whole.forecasts.not_predicted), (1, 1));
     assert_eq!(
         whole.groups(By::Process).groups[0].key,
         GroupKey::Name("java".into()),
@@ -269,7 +269,7 @@ fn digest(report: &Report) -> String {
         (
             (&report.totals, &report.endings, report.all, &report.groups, spreads),
             (&report.worst, report.open_episodes, &report.timeline, report.undelivered_bytes),
-            (report.forecasts.foretold, report.hang_ups.local, &report.sessions),
+            (report.forecasts.predicted, report.hang_ups.local, &report.sessions),
         )
     )
 }

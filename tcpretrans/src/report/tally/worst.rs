@@ -1,4 +1,4 @@
-//! The worst episodes. One vanished host makes hundreds that are alike: of those with the same remote end and the
+//! The worst episodes. One host that does not answer makes hundreds that are alike: of those with the same remote end and the
 //! same outcome the worst stands for all.
 
 use std::cmp::Reverse;

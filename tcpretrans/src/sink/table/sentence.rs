@@ -70,7 +70,7 @@ impl Scene<'_> {
         if at.date() == self.local(self.now_ns).date() { time_of_day(at) } else { date_and_time(at) }
     }
 
-    /// Ways to say when a flow dies, the most telling first.
+    /// Ways to write when the kernel gives up, the one with most detail first.
     fn deadline_forms(&self, deadline: &Deadline) -> [String; 7] {
         let within_ms = deadline.expected_ns.saturating_sub(self.now_ns) / NS_PER_MS;
         let within = millis(within_ms);
@@ -158,7 +158,7 @@ fn of_in_backoff(flow: &InBackoff, scene: Scene<'_>) -> Sentence {
 
 fn of_threshold(threshold: &Threshold, scene: Scene<'_>) -> Sentence {
     let note = match (threshold.note.as_str(), threshold.name) {
-        ("", ThresholdName::Retries1) => "tcp_retries1 passed: the kernel doubts the route",
+        ("", ThresholdName::Retries1) => "tcp_retries1 passed: the kernel may look for another route",
         ("", ThresholdName::Deadline) => "most of the time until it dies is used",
         (note, _) => note,
     };
@@ -216,7 +216,7 @@ fn of_closed(closed: &Closed, scene: Scene<'_>) -> Sentence {
 
 fn of_lost(lost: Lost) -> String {
     let why = match lost.place {
-        LostWhere::Ring => "the ring buffer was full: tracing did not keep up",
+        LostWhere::Ring => "the ring buffer was full: tcpretrans did not keep up",
         LostWhere::Recursion => "the kernel skipped a program that was already running on that CPU",
         LostWhere::Map => "a table of flows was full",
         LostWhere::Output => "the output could not be written",

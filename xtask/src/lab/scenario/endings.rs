@@ -17,7 +17,7 @@ pub(super) fn close_race(stage: &Stage<'_>) -> Result<()> {
     stage.repeat(|| {
         let connection = lab.connect(Family::V4, PORT)?;
         let (left, right) = (lab.left.unreachable()?, lab.right.unreachable()?);
-        stage.say("both ends close at once, and both FINs get lost");
+        stage.say("both ends close at once, and both FINs are lost");
         drop(connection);
         // Long enough for one retransmission (the RTO is some 200 ms), which gets lost as well.
         stage.pause(Duration::from_millis(300));
@@ -37,12 +37,12 @@ pub(super) fn resets(stage: &Stage<'_>) -> Result<()> {
             drop(connection.client.linger(0)?);
             Ok(())
         }),
-        ("the client closes while data that it did not read waits", |lab| {
+        ("the client closes with unread data", |lab| {
             let mut connection = warm(lab)?;
             connection.server.write_all(b"please read me").context("write()")?;
             wait_for_data(&connection.client)
         }),
-        ("the server closes, the client goes on sending", |lab| {
+        ("the server closes, the client continues to send", |lab| {
             let mut connection = warm(lab)?;
             drop(connection.server);
             for _ in 0..3 {

@@ -41,8 +41,7 @@ pub(super) fn tail(stage: &Stage<'_>) -> Result<()> {
     let mut connection = lab.connect(Family::V4, PORT)?;
     connection.warm_up()?;
     let Connection { mut client, mut server } = connection;
-    stage
-        .say("the client asks once a second; the server answers with three segments, and the last gets lost");
+    stage.say("the client asks once a second; the server answers with three segments, and the last is lost");
     stage.repeat(|| {
         let third = Packets::all().from_port(PORT).at_least(1000).nth(2);
         let trouble = lab.left.on_arrival(&third, Fate::Vanish)?;

@@ -32,10 +32,10 @@ pub struct Scenario {
 pub const ALL: &[Scenario] = &[
     Scenario { name: "loss", about: "transfers both ways, one packet in 20 lost", play: loss::random },
     Scenario { name: "tail-loss", about: "the last segment of each answer is lost: TLP", play: loss::tail },
-    Scenario { name: "delay", about: "the path grows slow at once: needless RTOs", play: loss::delay },
+    Scenario { name: "delay", about: "the path becomes slow at once: spurious RTOs", play: loss::delay },
     Scenario {
         name: "blackhole",
-        about: "the peer vanishes; tcp_retries2 ends it",
+        about: "the peer stops answering; timed out by tcp_retries2",
         play: silence::blackhole,
     },
     Scenario {
@@ -44,21 +44,29 @@ pub const ALL: &[Scenario] = &[
         play: silence::user_timeout,
     },
     Scenario { name: "syn-void", about: "connect() to a host that never answers", play: silence::syn_void },
-    Scenario { name: "synack", about: "a server whose SYN-ACKs get lost", play: silence::synack },
+    Scenario { name: "synack", about: "a server whose SYN-ACKs are lost", play: silence::synack },
     Scenario {
         name: "zero-window",
-        about: "a server that does not read, then vanishes",
+        about: "a server that does not read, then stops answering",
         play: silence::zero_window,
     },
-    Scenario { name: "keepalive", about: "an idle connection whose peer vanishes", play: silence::keepalive },
+    Scenario {
+        name: "keepalive",
+        about: "an idle connection whose peer stops answering",
+        play: silence::keepalive,
+    },
     Scenario {
         name: "unreachable",
         about: "a router answers with ICMP host unreachable",
         play: silence::unreachable,
     },
     Scenario { name: "unplug", about: "the peer's network cable is pulled", play: silence::unplug },
-    Scenario { name: "orphan", about: "close() with the peer gone and data unsent", play: silence::orphan },
-    Scenario { name: "close-race", about: "both ends close while FINs get lost", play: endings::close_race },
+    Scenario {
+        name: "orphan",
+        about: "close() with data unacknowledged and a peer that does not answer",
+        play: silence::orphan,
+    },
+    Scenario { name: "close-race", about: "both ends close while FINs are lost", play: endings::close_race },
     Scenario { name: "resets", about: "five ways to end with a RST", play: endings::resets },
 ];
 

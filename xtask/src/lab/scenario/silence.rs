@@ -16,7 +16,7 @@ use crate::lab::{
 };
 
 impl Stage<'_> {
-    /// Waits for a connection's death and tells of it.
+    /// Waits for a connection's end and reports it.
     fn await_death(&self, socket: &TcpStream) -> Result<()> {
         let start = Instant::now();
         if !self.wait_until(|| socket.info().map_or(true, |info| info.state == CLOSE)) {
@@ -26,7 +26,7 @@ impl Stage<'_> {
             Some(errno) => std::io::Error::from_raw_os_error(errno).to_string(),
             None => "no error".to_owned(),
         };
-        self.say(format!("dead after {:.2} s: {error}", start.elapsed().as_secs_f64()));
+        self.say(format!("it ended after {:.2} s: {error}", start.elapsed().as_secs_f64()));
         Ok(())
     }
 
@@ -44,7 +44,7 @@ pub(super) fn blackhole(stage: &Stage<'_>) -> Result<()> {
     stage.repeat(|| {
         let connection = stage.connect()?;
         let trouble = stage.lab.right.unreachable()?;
-        stage.say(format!("the server vanishes, the client sends; tcp_retries2 = {}", stage.retries2));
+        stage.say(format!("the server stops answering, the client sends; tcp_retries2 = {}", stage.retries2));
         (&connection.client).write_all(b"is anybody there?").context("write()")?;
         stage.await_death(&connection.client)?;
         trouble.heal()
@@ -56,7 +56,7 @@ pub(super) fn user_timeout(stage: &Stage<'_>) -> Result<()> {
         let connection = stage.connect()?;
         let client = connection.client.user_timeout(Duration::from_secs(3))?;
         let trouble = stage.lab.right.unreachable()?;
-        stage.say("the server vanishes, the client sends; TCP_USER_TIMEOUT = 3000 ms");
+        stage.say("the server stops answering, the client sends; TCP_USER_TIMEOUT = 3000 ms");
         (&client).write_all(b"is anybody there?").context("write()")?;
         stage.await_death(&client)?;
         trouble.heal()
@@ -68,7 +68,7 @@ pub(super) fn syn_void(stage: &Stage<'_>) -> Result<()> {
     let nobody = SocketAddr::new(VOID.v4.into(), PORT);
     stage.repeat(|| {
         let socket = stage.lab.left.run(|| socket::unconnected(Family::V4))?;
-        stage.say(format!("connect() to {nobody}, where nobody is; tcp_syn_retries = 2"));
+        stage.say(format!("connect() to {nobody}, which does not exist; tcp_syn_retries = 2"));
         socket::start_connect(&socket, nobody)?;
         stage.await_death(&socket)
     })
@@ -83,7 +83,7 @@ pub(super) fn synack(stage: &Stage<'_>) -> Result<()> {
     lab.left.sysctl("net.ipv4.tcp_syn_retries", "2")?;
     stage.repeat(|| {
         let socket = lab.left.run(|| socket::unconnected(Family::V4))?;
-        stage.say("the client connects, and every SYN-ACK of the server gets lost");
+        stage.say("the client connects, and every SYN-ACK of the server is lost");
         socket::start_connect(&socket, server)?;
         stage.await_death(&socket)
     })
@@ -104,7 +104,7 @@ pub(super) fn zero_window(stage: &Stage<'_>) -> Result<()> {
             quiet.elapsed() > Duration::from_secs(2)
         });
         let trouble = stage.lab.right.unreachable()?;
-        stage.say("now the server vanishes: window probes stay unanswered");
+        stage.say("now the server stops answering: window probes stay unanswered");
         stage.await_death(&connection.client)?;
         trouble.heal()
     })
@@ -115,7 +115,7 @@ pub(super) fn keepalive(stage: &Stage<'_>) -> Result<()> {
         let connection = stage.connect()?;
         let client = connection.client.keepalive(2, 3)?;
         let trouble = stage.lab.right.unreachable()?;
-        stage.say("idle, and the server vanishes; probes after 2 s, every second, three of them");
+        stage.say("idle, and the server stops answering; probes after 2 s, every second, three of them");
         stage.await_death(&client)?;
         trouble.heal()
     })
@@ -151,7 +151,9 @@ pub(super) fn orphan(stage: &Stage<'_>) -> Result<()> {
         let mut connection = stage.lab.connect(Family::V4, PORT)?;
         connection.warm_up()?;
         let trouble = stage.lab.right.unreachable()?;
-        stage.say("the server vanishes; the client sends and closes: the kernel keeps trying without it");
+        stage.say(
+            "the server stops answering; the client sends and closes: the kernel retransmits without it",
+        );
         (&connection.client).write_all(b"last words").context("write()")?;
         drop(connection.client);
         let table = "/proc/thread-self/net/tcp";
@@ -161,7 +163,7 @@ pub(super) fn orphan(stage: &Stage<'_>) -> Result<()> {
             stage.wait_until(|| std::fs::read_to_string(table).is_ok_and(|text| text.lines().count() <= 1))
         });
         if alone {
-            stage.say(format!("the orphan died after {:.2} s", start.elapsed().as_secs_f64()));
+            stage.say(format!("the orphan timed out after {:.2} s", start.elapsed().as_secs_f64()));
         }
         trouble.heal()
     })

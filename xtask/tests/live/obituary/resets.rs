@@ -187,7 +187,7 @@ fn data_arrives_after_close() {
     let by = format!("closed by the local application {}", this_process());
     Ending {
         error: Some("ECONNRESET"),
-        ..by_local(&[&by, "then reset by the kernel: data arrived that nobody was left to read"])
+        ..by_local(&[&by, "then reset by the kernel: data arrived after the application had closed"])
     }
     .check(&closed);
     scene.finish();
@@ -222,7 +222,7 @@ fn data_arrives_with_the_ack_of_our_fin() {
     (&server).write_all(b"are you listening?").unwrap();
     let closed = scene.end_of(id);
     acks.heal().unwrap();
-    by_local(&["then reset by the kernel: data arrived that nobody was left to read"])
+    by_local(&["then reset by the kernel: data arrived after the application had closed"])
         .check_but_error(&closed);
     scene.finish();
 }

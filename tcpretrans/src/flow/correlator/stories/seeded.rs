@@ -1,4 +1,4 @@
-//! Flows that were in trouble before the trace began.
+//! Flows that were in RTO backoff before the trace began.
 
 use super::*;
 use crate::event::InBackoff;
