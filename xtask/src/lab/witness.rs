@@ -8,7 +8,11 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{Command, Stdio},
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 const INSTANCES: &str = "/sys/kernel/tracing/instances";
@@ -25,8 +29,9 @@ const EVENTS: [&str; 4] = [
 pub struct Witness(PathBuf);
 
 impl Witness {
-    /// `None` where there is no tracefs.
+    /// `None` where there is no tracefs, and none can be mounted.
     pub fn call() -> Option<Witness> {
+        mount_tracefs();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         clear_stale();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -76,6 +81,19 @@ impl Witness {
         let text = fs::read_to_string(self.0.join("trace"))?;
         Ok(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
     }
+}
+
+/// Distributions mount it at boot; a machine without their services may not have done so.
+fn mount_tracefs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if !Path::new(INSTANCES).exists() {
+            let mut mount = Command::new("mount");
+            // Without it there is no witness, which is said elsewhere.
+            let _ =
+                mount.args(["-t", "tracefs", "nodev", "/sys/kernel/tracing"]).stderr(Stdio::null()).status();
+        }
+    });
 }
 
 fn has_word(line: &str, word: &str) -> bool {
