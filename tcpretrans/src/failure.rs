@@ -12,7 +12,7 @@ use crate::{
 
 /// What every command fails with: the error of one room, or of a system call at the edge.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The command line.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -40,17 +40,17 @@ pub enum Failure {
 
 impl Failure {
     /// For `map_err`: what was tried, as `cannot ...`.
-    pub fn io<E: Into<io::Error>>(doing: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Failure {
+    pub(crate) fn io<E: Into<io::Error>>(doing: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Failure {
         |error| Failure::Io { doing: doing.into(), source: error.into() }
     }
 
     /// For `map_err` of what is printed.
-    pub fn stdout<E: Into<io::Error>>(error: E) -> Failure {
+    pub(crate) fn stdout<E: Into<io::Error>>(error: E) -> Failure {
         Failure::io("cannot write to standard output")(error)
     }
 
     /// The exit code.
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) | Failure::Open(_) => Exit::Usage,
             Failure::Kernel(_) => Exit::CannotTrace,
@@ -63,7 +63,7 @@ impl Failure {
 }
 
 /// An error as one line: what failed, then why, cause after cause. Names of files in it are not ours: escaped.
-pub fn sentence(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn sentence(error: &(dyn Error + 'static)) -> String {
     let mut sentence = String::new();
     let mut causes = Some(error);
     while let Some(cause) = causes {

@@ -36,6 +36,8 @@
 //! `docs/architecture.md` in the repository shows how the rooms of the program stand one above the other, and how to add to
 //! them.
 
+#![warn(unreachable_pub)]
+
 mod advise;
 pub mod cli;
 pub mod deadline;

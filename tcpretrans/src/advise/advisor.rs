@@ -24,7 +24,7 @@ use crate::{
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Questions {
+pub(crate) struct Questions {
     /// RTO floors beside the usual ones, ms.
     pub floors_ms: Vec<u32>,
     /// Time within which a dead peer must be noticed, ms.
@@ -33,7 +33,7 @@ pub struct Questions {
 
 /// What came of a recording.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Advice {
+pub(crate) struct Advice {
     /// What was read.
     pub recording: RecordingFacts,
     /// RTO_MIN.
@@ -48,7 +48,7 @@ pub struct Advice {
 
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct RecordingFacts {
+pub(crate) struct RecordingFacts {
     /// Traces in it.
     pub sessions: usize,
     /// Kernels that they ran on (`uname -r`).
@@ -69,7 +69,7 @@ pub struct RecordingFacts {
 
 /// Gathers evidence.
 #[derive(Debug)]
-pub struct Advisor {
+pub(crate) struct Advisor {
     questions: Questions,
     sessions: BTreeMap<u32, Option<Hz>>,
     kernels: BTreeSet<String>,
@@ -95,7 +95,7 @@ struct OpenFlow {
 
 impl Advisor {
     /// For these questions.
-    pub fn new(questions: Questions) -> Advisor {
+    pub(crate) fn new(questions: Questions) -> Advisor {
         let floors_ms = USUAL_FLOORS_MS.into_iter().chain(questions.floors_ms.iter().copied());
         Advisor {
             losses: rto_min::LossTally::new(floors_ms),
@@ -111,7 +111,7 @@ impl Advisor {
     }
 
     /// Takes one event of a session; `wall_ns` is its time on the wall clock, since 1970.
-    pub fn observe(&mut self, session: u32, wall_ns: i64, event: &Event) {
+    pub(crate) fn observe(&mut self, session: u32, wall_ns: i64, event: &Event) {
         let now = Timestamp { wall_ns };
         self.recording.first = Some(self.recording.first.map_or(now, |first| first.min(now)));
         self.recording.last = Some(self.recording.last.map_or(now, |last| last.max(now)));
@@ -166,7 +166,7 @@ impl Advisor {
     }
 
     /// The recording is read.
-    pub fn conclude(mut self) -> Advice {
+    pub(crate) fn conclude(mut self) -> Advice {
         let losses = &mut self.losses;
         for mut state in self.flows.into_values() {
             if let Some(remote) = state.remote {

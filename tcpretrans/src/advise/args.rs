@@ -12,7 +12,7 @@ use crate::{
 
 /// Options of `tcpretrans advise`.
 #[derive(Debug, Default, Args)]
-pub struct AdviseArgs {
+pub(crate) struct AdviseArgs {
     /// Recordings: logs written with -o, rotated ones too; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -32,7 +32,7 @@ pub struct AdviseArgs {
 
 /// How `advise` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum AdviseFormat {
+pub(crate) enum AdviseFormat {
     /// For people
     #[default]
     Text,
@@ -42,7 +42,7 @@ pub enum AdviseFormat {
 
 /// A run of `advise`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AdviseConfig {
+pub(crate) struct AdviseConfig {
     /// The recordings.
     pub files: Vec<PathBuf>,
     /// Which flows.
@@ -64,7 +64,7 @@ impl AdviseConfig {
     ///
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
-    pub fn from_args(args: &AdviseArgs) -> Result<AdviseConfig, UsageError> {
+    pub(crate) fn from_args(args: &AdviseArgs) -> Result<AdviseConfig, UsageError> {
         let floors = args.rto_min.iter().flat_map(|list| list.split(',')).map(str::trim);
         Ok(AdviseConfig {
             files: args.files.clone(),

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// If a recording cannot be read, or standard output not be written.
-pub fn run(config: &AdviseConfig) -> Result<Exit, Failure> {
+pub(crate) fn run(config: &AdviseConfig) -> Result<Exit, Failure> {
     let mut reader = Reader::open(&config.files, Detail::Whole)?;
     let advice = read(&mut reader, config)?;
     let text = match config.format {

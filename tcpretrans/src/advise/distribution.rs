@@ -5,13 +5,13 @@ use serde::Serialize;
 use crate::socket::Micros;
 
 /// Fewer than this say little about their median.
-pub const FEW_FOR_MEDIAN: usize = 20;
+pub(super) const FEW_FOR_MEDIAN: usize = 20;
 /// Fewer than this have no 99th percentile: the highest stands for it.
-pub const FEW_FOR_P99: usize = 100;
+pub(super) const FEW_FOR_P99: usize = 100;
 
 /// Percentiles by nearest rank: each is a value that was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     /// How many values.
     pub count: usize,
     /// Half are no higher.
@@ -26,12 +26,12 @@ pub struct Distribution {
 
 impl Distribution {
     /// Of durations; `None` of none.
-    pub fn of(durations: impl IntoIterator<Item = Micros>) -> Option<Distribution> {
+    pub(crate) fn of(durations: impl IntoIterator<Item = Micros>) -> Option<Distribution> {
         Distribution::of_signed_us(durations.into_iter().map(signed_us))
     }
 
     /// Of differences in us, which may be negative; `None` of none.
-    pub fn of_signed_us(values: impl IntoIterator<Item = i64>) -> Option<Distribution> {
+    pub(crate) fn of_signed_us(values: impl IntoIterator<Item = i64>) -> Option<Distribution> {
         let mut sorted: Vec<i64> = values.into_iter().collect();
         sorted.sort_unstable();
         let max = *sorted.last()?;
@@ -47,18 +47,18 @@ impl Distribution {
 }
 
 /// The smallest value that `percent` of all are not above. The values are sorted and not empty.
-pub fn nearest_rank(sorted: &[i64], percent: usize) -> i64 {
+pub(super) fn nearest_rank(sorted: &[i64], percent: usize) -> i64 {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted[rank.min(sorted.len()) - 1]
 }
 
 /// For differences.
-pub fn signed_us(duration: Micros) -> i64 {
+pub(super) fn signed_us(duration: Micros) -> i64 {
     i64::try_from(duration.0).unwrap_or(i64::MAX)
 }
 
 /// Microseconds as ms with three decimals, so that JSON shows no rounding error.
-pub fn to_ms(us: i64) -> f64 {
+pub(super) fn to_ms(us: i64) -> f64 {
     us as f64 / 1000.0
 }
 

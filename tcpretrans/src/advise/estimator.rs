@@ -86,7 +86,7 @@ fn is_whole_jiffies(us: Micros, hz: Hz) -> bool {
 }
 
 /// A floor as a route or sysctl sets it and the kernel keeps it: in whole jiffies, rounded up.
-pub fn floor_in_force(floor: Millis, hz: Hz) -> Micros {
+pub(crate) fn floor_in_force(floor: Millis, hz: Hz) -> Micros {
     hz.jiffies_to_usecs(hz.msecs_to_jiffies(floor))
 }
 

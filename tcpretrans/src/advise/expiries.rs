@@ -7,7 +7,7 @@ use crate::{
 
 /// Waits of one loss, one after another: perhaps that of a tail loss probe, then RTOs, each backed off by its exponent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waits {
+pub(super) struct Waits {
     /// Before the tail loss probe; `None`: there was none.
     pub probe: Option<Jiffies>,
     /// The RTO without backoff.
@@ -20,7 +20,7 @@ impl Waits {
     /// When the probe goes out, and each RTO of these backoff exponents expires. The first timer is armed in
     /// the jiffy `armed` by the sender, each further one by the handler of the one before (`tcp_rearm_rto`,
     /// `tcp_retransmit_timer`).
-    pub fn expiries(
+    pub(super) fn expiries(
         self,
         armed: Jiffies,
         backoffs: impl IntoIterator<Item = u8>,
@@ -40,7 +40,7 @@ impl Waits {
 
 /// The jiffy in which a timer was armed for `wait` that fired in `fired`: the likeliest, in the middle of those that the
 /// wheel rounds to the same bucket.
-pub fn armed_at(fired: Jiffies, wait: Jiffies) -> Jiffies {
+pub(super) fn armed_at(fired: Jiffies, wait: Jiffies) -> Jiffies {
     let one = Jiffies(1);
     let fires_after = |armed: Jiffies| fires_at(armed + wait, Reach::from_elsewhere(wait));
     let latest = fired - (wait + one);
@@ -49,7 +49,7 @@ pub fn armed_at(fired: Jiffies, wait: Jiffies) -> Jiffies {
 }
 
 /// Backoff exponents of RTOs in a row.
-pub fn doubling(count: usize) -> impl Iterator<Item = u8> {
+pub(super) fn doubling(count: usize) -> impl Iterator<Item = u8> {
     (0..count).map(|n| u8::try_from(n).unwrap_or(u8::MAX))
 }
 

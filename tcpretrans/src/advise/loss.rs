@@ -13,7 +13,7 @@ const MOST_TIMEOUTS: usize = 64;
 /// A loss (or what the kernel took for one) after which a timer sent again: perhaps a tail loss probe first, then RTOs
 /// until an answer came.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Loss {
+pub(super) struct Loss {
     /// The estimator at the first timeout. It explains the RTO that the kernel had.
     pub estimator: Estimator,
     /// When the first timer was armed: at the original transmission, or at the last ACK before it.
@@ -34,7 +34,7 @@ pub struct Loss {
 
 /// What would have become of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LossOutcome {
+pub(super) struct LossOutcome {
     /// The first RTO.
     pub rto: Jiffies,
     /// How much sooner it is repaired if the same transmissions get lost as did, us; negative: later.
@@ -56,7 +56,7 @@ impl Loss {
     }
 
     /// Timers that expired.
-    pub fn timeouts(&self) -> usize {
+    pub(super) fn timeouts(&self) -> usize {
         usize::from(self.probe_of_one.is_some()) + self.backoffs.len()
     }
 
@@ -72,7 +72,7 @@ impl Loss {
     }
 
     /// With this floor instead of the one in force.
-    pub fn at_floor(&self, floor: Micros) -> LossOutcome {
+    pub(super) fn at_floor(&self, floor: Micros) -> LossOutcome {
         let now = self.repaired_at(self.estimator.floor);
         let then = self.repaired_at(floor);
         let us = |jiffies| signed_us(self.estimator.hz.jiffies_to_usecs(jiffies));
@@ -111,7 +111,7 @@ impl Loss {
     }
 
     /// Does the RTO under this floor leave a peer that delays its ACK by so much no time?
-    pub fn outrun_by_delayed_ack(&self, floor: Micros, delay: Micros) -> bool {
+    pub(super) fn outrun_by_delayed_ack(&self, floor: Micros, delay: Micros) -> bool {
         let estimator = &self.estimator;
         estimator.rto(floor) <= estimator.hz.usecs_to_jiffies(estimator.srtt + delay)
     }

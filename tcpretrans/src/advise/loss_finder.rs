@@ -18,7 +18,7 @@ use crate::{
 
 /// Finds one flow's losses, event by event.
 #[derive(Debug, Clone, Default)]
-pub struct LossFinder {
+pub(super) struct LossFinder {
     /// The row that is going on.
     row: Option<TimeoutRow>,
     /// Rows of this episode that were answered.
@@ -27,7 +27,7 @@ pub struct LossFinder {
 
 /// Why a timer's repair is not among the losses: what another floor would have made of it cannot be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unforeseen {
+pub(super) enum Unforeseen {
     /// The row began before the recording, or an event of it was lost.
     Incomplete,
     /// Something else set the RTO: no round trip was measured yet, or metrics were remembered.
@@ -38,7 +38,7 @@ pub enum Unforeseen {
 
 /// What comes of a flow's events.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Finding {
+pub(super) enum Finding {
     /// A loss with its what-if.
     Loss(Loss),
     /// A timer's repair without one.
@@ -80,7 +80,7 @@ impl TimerExpiry {
 
 impl LossFinder {
     /// Takes one event of the flow; `past` has learnt from it already.
-    pub fn observe(&mut self, event: &Event, past: &Past, hz: Hz, found: &mut impl FnMut(Finding)) {
+    pub(super) fn observe(&mut self, event: &Event, past: &Past, hz: Hz, found: &mut impl FnMut(Finding)) {
         match &event.what {
             What::Retransmit(retransmit) => self.retransmit(retransmit, past, hz),
             What::InBackoff(_) => {
@@ -102,7 +102,7 @@ impl LossFinder {
     }
 
     /// The recording ends.
-    pub fn finish(&mut self, found: &mut impl FnMut(Finding)) {
+    pub(super) fn finish(&mut self, found: &mut impl FnMut(Finding)) {
         self.row = None;
         self.flush(None, found);
     }

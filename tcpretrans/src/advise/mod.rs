@@ -12,10 +12,10 @@
 //! documentation say so.
 
 mod advisor;
-pub mod args;
+pub(crate) mod args;
 mod command;
 mod distribution;
-pub mod estimator;
+pub(crate) mod estimator;
 mod expiries;
 mod give_up;
 mod hanging_up;
@@ -28,5 +28,5 @@ mod story;
 mod text;
 mod timeouts;
 
-pub use advisor::{Advice, Advisor, Questions, RecordingFacts};
-pub use command::run;
+pub(crate) use advisor::{Advice, Advisor, Questions, RecordingFacts};
+pub(crate) use command::run;

@@ -12,22 +12,22 @@ use crate::{
     socket::Hz,
 };
 
-pub const TICKS: u32 = 250;
+pub(super) const TICKS: u32 = 250;
 const TICK_MS: u64 = 4;
 /// When the story begins: whole jiffies on both scales.
 const BEGIN_MS: u64 = 1_000_000;
 const BEGIN_JIFFIES: u64 = 4_300_000_000;
 
-pub fn hz() -> Hz {
+pub(super) fn hz() -> Hz {
     Hz::new(TICKS)
 }
 
-pub fn ns(ms: u64) -> u64 {
+pub(super) fn ns(ms: u64) -> u64 {
     (BEGIN_MS + ms) * 1_000_000
 }
 
 /// A calm connection at that time: round trips of 300 us, the usual floor, 64 bytes in flight.
-pub fn record(ms: u64) -> Record {
+pub(super) fn record(ms: u64) -> Record {
     let mut record =
         Record { mono_ns: ns(ms), jiffies: BEGIN_JIFFIES + ms / TICK_MS, segs: 1, ..Record::default() };
     let sock = &mut record.sock;
@@ -40,7 +40,7 @@ pub fn record(ms: u64) -> Record {
     record
 }
 
-pub fn of_record(ty: RetransmitType, record: Record) -> Event {
+pub(super) fn of_record(ty: RetransmitType, record: Record) -> Event {
     let sock = &record.sock;
     let retransmit = Retransmit {
         ty,
@@ -67,11 +67,11 @@ pub fn of_record(ty: RetransmitType, record: Record) -> Event {
     event(record.mono_ns, What::Retransmit(Box::new(retransmit)))
 }
 
-pub fn event(mono_ns: u64, what: What) -> Event {
+pub(super) fn event(mono_ns: u64, what: What) -> Event {
     Event { mono_ns, flow: Some(Arc::new(flow("10.1.2.3"))), what }
 }
 
-pub fn flow(raddr: &str) -> Flow {
+pub(super) fn flow(raddr: &str) -> Flow {
     Flow {
         laddr: "10.0.0.1".parse().unwrap(),
         lport: 40_000,
@@ -87,7 +87,7 @@ pub fn flow(raddr: &str) -> Flow {
 }
 
 /// The `n`-th RTO in a row, at its time if data was sent at 0 (in the middle of a jiffy's course).
-pub fn rto(ms: u64, n: u8) -> Event {
+pub(super) fn rto(ms: u64, n: u8) -> Event {
     let mut record = record(ms);
     record.sock.icsk_retransmits = n;
     record.sock.icsk_backoff = n - 1;
@@ -100,20 +100,20 @@ pub fn rto(ms: u64, n: u8) -> Event {
     of_record(RetransmitType::Rto, record)
 }
 
-pub fn tlp(ms: u64) -> Event {
+pub(super) fn tlp(ms: u64) -> Event {
     let mut record = record(ms);
     record.sock.icsk_pending = 5;
     of_record(RetransmitType::Tlp, record)
 }
 
 /// Clocked out by an ACK, so that everything before is answered.
-pub fn slow_start(ms: u64) -> Event {
+pub(super) fn slow_start(ms: u64) -> Event {
     let mut record = record(ms);
     (record.sock.icsk_pending, record.sock.snd_una) = (1, 1032);
     of_record(RetransmitType::SlowStart, record)
 }
 
-pub fn syn(ms: u64, born_ms: Option<u64>) -> Event {
+pub(super) fn syn(ms: u64, born_ms: Option<u64>) -> Event {
     let mut record = record(ms);
     record.sock.skc_state = tcp_state::SYN_SENT;
     record.sock.srtt_us = 0;
@@ -123,18 +123,18 @@ pub fn syn(ms: u64, born_ms: Option<u64>) -> Event {
     of_record(RetransmitType::Syn, record)
 }
 
-pub fn recovered(ms: u64, by: RecoveredBy, spurious: Option<bool>) -> Event {
+pub(super) fn recovered(ms: u64, by: RecoveredBy, spurious: Option<bool>) -> Event {
     let recovered =
         Recovered { duration_ms: 0, retransmissions: 1, segs: 1, max_backoff: 1, spurious, by, episode: 1 };
     event(ns(ms), What::Recovered(recovered))
 }
 
-pub fn closed(ms: u64, cause: Cause, knob: Option<Knob>) -> Event {
+pub(super) fn closed(ms: u64, cause: Cause, knob: Option<Knob>) -> Event {
     event(ns(ms), What::Closed(Box::new(closing(cause, knob))))
 }
 
 /// The application closed so long after the first retransmission; the socket itself at `ms`.
-pub fn hung_up(ms: u64, into_backoff_ms: u64) -> Event {
+pub(super) fn hung_up(ms: u64, into_backoff_ms: u64) -> Event {
     let hung_up = HungUp {
         side: HungUpSide::Local,
         pid: Some(1),
@@ -171,7 +171,7 @@ fn closing(cause: Cause, knob: Option<Knob>) -> Closed {
 }
 
 /// As if something changed the record of a retransmission.
-pub fn changed(mut event: Event, change: impl FnOnce(&mut Record)) -> Event {
+pub(super) fn changed(mut event: Event, change: impl FnOnce(&mut Record)) -> Event {
     if let What::Retransmit(retransmit) = &event.what {
         let (ty, mut record) = (retransmit.ty, retransmit.record);
         change(&mut record);

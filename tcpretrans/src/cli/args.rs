@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Commands and what they show.
-pub const EXAMPLES: &[(&str, &str)] = &[
+pub(super) const EXAMPLES: &[(&str, &str)] = &[
     ("sudo tcpretrans", "every retransmission on this machine"),
     ("sudo tcpretrans -p 443,8000-8100", "one of these ports, at either end"),
     ("sudo tcpretrans --raddr 10.0.0.0/8 -t rto,syn", "timeouts towards the internal network"),
@@ -28,7 +28,7 @@ pub const EXAMPLES: &[(&str, &str)] = &[
 ];
 
 /// Exit codes and what they mean.
-pub const EXIT_CODES: &[(u8, &str)] = &[
+pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done (also after Ctrl-C, SIGTERM, or when the output pipe was closed)"),
     (1, "failed while running"),
     (2, "bad usage or bad input"),
@@ -39,7 +39,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
 const WIDEST_HELP: usize = 100;
 
 /// The definition of the command line, with its help for that page.
-pub fn command(page: Page) -> clap::Command {
+pub(super) fn command(page: Page) -> clap::Command {
     let colour = if page.colour { clap::ColorChoice::Always } else { clap::ColorChoice::Never };
     let page = Page { colour: false, ..page.at_most(WIDEST_HELP) };
     let examples = examples(page);
@@ -88,7 +88,7 @@ fn exit_codes(page: Page) -> String {
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
-pub struct CommandLine {
+pub(super) struct CommandLine {
     /// What to do; nothing: trace live.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -99,7 +99,7 @@ pub struct CommandLine {
 
 /// What else tcpretrans does.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Print recordings as live tracing did, with any filter
     Replay(Box<ReplayArgs>),
     /// Summarise recordings on one screen

@@ -14,7 +14,7 @@ use super::args::{CommandLine, EXAMPLES, EXIT_CODES};
 ///
 /// # Errors
 /// None in practice: it is written to memory.
-pub fn page() -> io::Result<Vec<u8>> {
+pub(super) fn page() -> io::Result<Vec<u8>> {
     let command = CommandLine::command();
     let man = Man::new(command.clone()).manual("User Commands");
     let mut page = Vec::new();

@@ -18,12 +18,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    pub fn of(view: &TimerView) -> Backoff {
+    pub(super) fn of(view: &TimerView) -> Backoff {
         Backoff { retransmits: view.retransmits, timeouts: view.timeouts, rto: view.rto }
     }
 
     /// `tcp_update_rto_stats`; a window probe is not counted.
-    pub fn count(&mut self, view: &TimerView) {
+    pub(super) fn count(&mut self, view: &TimerView) {
         if !view.probes_window() {
             self.retransmits += 1;
             self.timeouts += 1;
@@ -31,7 +31,7 @@ impl Backoff {
     }
 
     /// The three kinds of backoff behind `out_reset_timer`. `thin_rto` is the RTO of a stream that counts as thin.
-    pub fn back_off(&mut self, view: &TimerView, thin_rto: Option<Jiffies>) {
+    pub(super) fn back_off(&mut self, view: &TimerView, thin_rto: Option<Jiffies>) {
         if let Some(thin_rto) = thin_rto
             && view.state == TcpState::Established
             && self.retransmits <= THIN_LINEAR_RETRIES

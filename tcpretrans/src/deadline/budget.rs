@@ -26,7 +26,7 @@ pub fn model_timeout(hz: Hz, boundary: u32, base: Jiffies, rto_max: Jiffies) -> 
 }
 
 /// `tcp_orphan_retries(sk, alive)`: how many retries a closed socket gets.
-pub fn orphan_retries(sysctl: u32, alive: bool, soft_error: bool) -> u32 {
+pub(super) fn orphan_retries(sysctl: u32, alive: bool, soft_error: bool) -> u32 {
     match (sysctl, alive) {
         (_, false) if soft_error => 0,
         (0, true) => ORPHAN_RETRIES_IF_ALIVE,

@@ -18,7 +18,7 @@ pub(super) struct Span<T> {
 }
 
 impl<T: Copy> Span<T> {
-    pub fn point(value: T) -> Self {
+    pub(super) fn point(value: T) -> Self {
         Self { lo: value, hi: value }
     }
 }
@@ -55,7 +55,7 @@ impl Timeline {
     ///
     /// The tick that began the moment's jiffy is up to one tick back. A moment that is itself a timer's firing
     /// is a little after its tick, as later firings will be; any other is, on average, half a tick after.
-    pub fn clock(&self, runs: Span<Jiffies>) -> Span<Nanos> {
+    pub(super) fn clock(&self, runs: Span<Jiffies>) -> Span<Nanos> {
         let tick = self.hz.tick();
         let at = |jiffies: Jiffies| self.time + tick * (jiffies - self.now).0;
         match self.aim {
@@ -71,7 +71,7 @@ impl Timeline {
     }
 
     /// The jiffies in which code runs that the probe saw a moment ago: the tick may come in between.
-    pub fn just_now(&self) -> Span<Jiffies> {
+    pub(super) fn just_now(&self) -> Span<Jiffies> {
         match self.aim {
             Aim::Likeliest => Span::point(self.now),
             Aim::Bounds => Span { lo: self.now, hi: self.now + Jiffies(1) },
@@ -79,7 +79,7 @@ impl Timeline {
     }
 
     /// A timer armed to expire within `expires`, for a delay within `delay`.
-    pub fn fire(&self, expires: Span<Jiffies>, delay: Span<Jiffies>, in_handler: bool) -> Firing {
+    pub(super) fn fire(&self, expires: Span<Jiffies>, delay: Span<Jiffies>, in_handler: bool) -> Firing {
         let runs = match self.aim {
             Aim::Likeliest => {
                 let reach =
@@ -98,7 +98,7 @@ impl Timeline {
     }
 
     /// A timer armed `from` then for `delay`.
-    pub fn arm(&self, from: Span<Jiffies>, delay: Jiffies, in_handler: bool) -> Firing {
+    pub(super) fn arm(&self, from: Span<Jiffies>, delay: Jiffies, in_handler: bool) -> Firing {
         let expires = Span { lo: from.lo + delay, hi: from.hi + delay };
         self.fire(expires, Span::point(delay), in_handler)
     }

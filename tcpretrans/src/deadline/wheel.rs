@@ -26,12 +26,12 @@ pub(crate) struct Reach(Jiffies);
 
 impl Reach {
     /// A timer armed for `delay` jiffies by its own handler: `base->clk` is `jiffies + 1`.
-    pub fn from_handler(delay: Jiffies) -> Self {
+    pub(crate) fn from_handler(delay: Jiffies) -> Self {
         Self(delay - Jiffies(1))
     }
 
     /// A timer armed for `delay` jiffies from anywhere else: `base->clk` is `jiffies`.
-    pub fn from_elsewhere(delay: Jiffies) -> Self {
+    pub(crate) fn from_elsewhere(delay: Jiffies) -> Self {
         Self(delay)
     }
 

@@ -106,7 +106,7 @@ impl TimerView {
 
 impl Timeout<'_> {
     /// The decision, and the knob that it rests on.
-    pub fn decide(&self) -> Option<(TimedOut, Knob)> {
+    pub(super) fn decide(&self) -> Option<(TimedOut, Knob)> {
         if self.view.probes_window() { Some(self.rtx_probe0_timed_out()) } else { self.write_timeout() }
     }
 

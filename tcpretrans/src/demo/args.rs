@@ -6,7 +6,7 @@ use crate::{options::UsageError, sink::Format};
 
 /// Options of `tcpretrans demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Play N times as fast as it happened; no pause is longer than a second
     #[arg(long, value_name = "N", default_value = "1")]
     pub speed: String,
@@ -20,7 +20,7 @@ pub struct DemoArgs {
 
 /// A demonstration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DemoConfig {
+pub(crate) struct DemoConfig {
     /// `None`: without pauses.
     pub speed: Option<f64>,
     /// What standard output looks like.
@@ -32,7 +32,7 @@ impl DemoConfig {
     ///
     /// # Errors
     /// [`UsageError`] for a speed that is none.
-    pub fn from_args(args: &DemoArgs) -> Result<DemoConfig, UsageError> {
+    pub(crate) fn from_args(args: &DemoArgs) -> Result<DemoConfig, UsageError> {
         let speed = args.speed.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
         let problem = || UsageError::value("--speed", format!("'{}' is not a number above 0", args.speed));
         let speed = speed.ok_or_else(problem)?;

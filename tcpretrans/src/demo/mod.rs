@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask record-demo` has played it in a lab of network namespaces and recorded it with this tool.
 
-pub mod args;
+pub(crate) mod args;
 
 use std::io::{self, Write};
 
@@ -47,7 +47,7 @@ pub fn recording() -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// If standard output cannot be written to.
-pub fn run(config: &DemoConfig) -> Result<Exit, Failure> {
+pub(crate) fn run(config: &DemoConfig) -> Result<Exit, Failure> {
     let recording = recording().map_err(Failure::io("cannot show the demo"))?;
     let reader = Reader::of_memory("the demo", recording, Detail::Whole)?;
     let replay = ReplayConfig {

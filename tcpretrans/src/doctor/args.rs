@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 /// Options of `tcpretrans doctor`.
 #[derive(Debug, Args)]
-pub struct DoctorArgs {
+pub(crate) struct DoctorArgs {
     /// How to print the findings
     #[arg(long, value_enum, default_value_t = DoctorFormat::Text)]
     pub format: DoctorFormat,
@@ -12,7 +12,7 @@ pub struct DoctorArgs {
 
 /// How `doctor` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DoctorFormat {
+pub(crate) enum DoctorFormat {
     /// For people
     Text,
     /// One JSON object

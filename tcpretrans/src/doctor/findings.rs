@@ -5,7 +5,7 @@ use serde::Serialize;
 /// How good or bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub(crate) enum State {
     /// As it should be.
     Ok,
     /// Tracing works, and something is not seen.
@@ -18,7 +18,7 @@ pub enum State {
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Item {
+pub(crate) struct Item {
     /// What.
     pub name: String,
     /// How it is.
@@ -29,14 +29,14 @@ pub struct Item {
 
 impl Item {
     /// A finding.
-    pub fn new(name: impl Into<String>, state: State, detail: impl Into<String>) -> Item {
+    pub(crate) fn new(name: impl Into<String>, state: State, detail: impl Into<String>) -> Item {
         Item { name: name.into(), state, detail: detail.into() }
     }
 }
 
 /// Things that belong together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its heading.
     pub name: &'static str,
     /// What is in it.
@@ -45,7 +45,7 @@ pub struct Section {
 
 /// A sysctl in one network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its name below net.ipv4.
     pub name: &'static str,
     /// Its value.
@@ -58,7 +58,7 @@ pub struct Setting {
 
 /// A network namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NamespaceSettings {
+pub(crate) struct NamespaceSettings {
     /// Inode number.
     pub netns: u32,
     /// How people know it.
@@ -71,7 +71,7 @@ pub struct NamespaceSettings {
 
 /// Everything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// Of tcpretrans.
     pub version: &'static str,
     /// `uname -r`
@@ -92,7 +92,7 @@ pub struct Findings {
 
 impl Findings {
     /// The findings in this state.
-    pub fn count(sections: &[Section], state: State) -> usize {
+    pub(crate) fn count(sections: &[Section], state: State) -> usize {
         sections.iter().flat_map(|section| &section.items).filter(|item| item.state == state).count()
     }
 }

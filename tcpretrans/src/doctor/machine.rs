@@ -16,13 +16,13 @@ use crate::kernel::{
 };
 
 /// The kernel's release; `unknown` without /proc.
-pub fn release() -> String {
+pub(super) fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease")
         .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// The kernel and this process's rights.
-pub fn foundations(standing: &Standing) -> Section {
+pub(super) fn foundations(standing: &Standing) -> Section {
     let mut items = vec![btf_item(standing)];
     let obstacles = standing.obstacles();
     let first = |test: fn(&CannotTrace) -> bool| obstacles.iter().find(|&obstacle| test(obstacle));
@@ -81,7 +81,7 @@ fn owners(standing: &Standing) -> Item {
 }
 
 /// The tracepoints that the programs go on.
-pub fn tracepoints(btf: &Btf) -> Section {
+pub(super) fn tracepoints(btf: &Btf) -> Section {
     let item = |tracepoint: Tracepoint| match btf.tracepoint_args(tracepoint.name) {
         Some(args) => Item::new(tracepoint.name, State::Ok, detail(tracepoint.kind, args)),
         None if tracepoint.kind == Kind::CongState && btf.has_function(RECOVERY_EXIT) => Item::new(
@@ -112,7 +112,7 @@ fn detail(kind: Kind, args: usize) -> &'static str {
 }
 
 /// Fields of the kernel's structures, and what else depends on the version.
-pub fn details(btf: &Btf) -> Section {
+pub(super) fn details(btf: &Btf) -> Section {
     let items = match Features::detect(btf) {
         Err(unsupported) => vec![Item::new("fields", State::Missing, unsupported.to_string())],
         Ok(features) => of_features(&features),

@@ -1,7 +1,7 @@
 //! What a user loses where the kernel lacks an optional field.
 
 /// What is lost without a field; `Ok(why)` where nothing is, because the kernel has it in another way.
-pub fn without(field: &str) -> Result<&'static str, &'static str> {
+pub(super) fn without(field: &str) -> Result<&'static str, &'static str> {
     let lost = match field {
         // The same answer comes from elsewhere.
         "sk_ino" => return Ok("the socket's inode is found by way of its file"),

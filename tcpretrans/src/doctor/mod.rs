@@ -1,7 +1,7 @@
 //! `tcpretrans doctor`: can this machine trace, what is degraded, and which settings decide over connections.
 
-pub mod args;
-pub mod findings;
+pub(crate) mod args;
+pub(crate) mod findings;
 mod machine;
 mod missing_fields;
 mod printed;
@@ -29,7 +29,7 @@ const MOST_NAMESPACES: usize = 64;
 ///
 /// # Errors
 /// If standard output cannot be written.
-pub fn run(format: DoctorFormat) -> Result<Exit, Failure> {
+pub(crate) fn run(format: DoctorFormat) -> Result<Exit, Failure> {
     let findings = examine();
     let mut stdout = io::stdout().lock();
     let text = match format {
@@ -41,7 +41,7 @@ pub fn run(format: DoctorFormat) -> Result<Exit, Failure> {
 }
 
 /// Examines this machine. Where privileges allow it, the programs are attached for a moment.
-pub fn examine() -> Findings {
+pub(crate) fn examine() -> Findings {
     let kernel = machine::release();
     let standing = Standing::read();
     let obstacle = standing.obstacles().into_iter().next().map(kernel::Error::from);

@@ -29,7 +29,7 @@ impl State {
 }
 
 /// The whole report; its last paragraph is the conclusion.
-pub fn render(findings: &Findings, page: Page) -> String {
+pub(super) fn render(findings: &Findings, page: Page) -> String {
     let mut pen = Pen::new(page);
     pen.line(format!("tcpretrans {} on Linux {}", findings.version, findings.kernel));
     for section in &findings.sections {

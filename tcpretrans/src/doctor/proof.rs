@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What came of it.
 #[derive(Debug)]
-pub struct Proof {
+pub(super) struct Proof {
     /// The findings.
     pub section: Section,
     /// Timer ticks a second.
@@ -32,7 +32,7 @@ pub struct Proof {
 const NAME: &str = "Trial run";
 
 /// Attaches the programs for a moment.
-pub fn run(btf: &Btf) -> Proof {
+pub(super) fn run(btf: &Btf) -> Proof {
     let mut items = Vec::new();
     let outcome = attach_and_measure(btf, &mut items);
     let (hz, failure) = match outcome {
@@ -63,7 +63,7 @@ fn attach_and_measure(btf: &Btf, items: &mut Vec<Item>) -> Result<u32, kernel::E
 }
 
 /// What can be said without the right to attach.
-pub fn not_run(release: &str) -> Proof {
+pub(super) fn not_run(release: &str) -> Proof {
     let hz = hz::from_config(release);
     let hz_item = match hz {
         Some(hz) => Item::new("HZ", State::Ok, format!("{hz}, from /boot/config-{release}")),

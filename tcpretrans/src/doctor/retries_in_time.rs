@@ -9,19 +9,19 @@ use crate::{
 const MS_TICKS: Hz = Hz::new(1000);
 
 /// [`model_timeout`] of settings as /proc shows them. Beyond what the kernel computes with, for ever.
-pub fn model_ms(retries: u32, base_ms: u32, rto_max_ms: u32) -> u64 {
+pub(super) fn model_ms(retries: u32, base_ms: u32, rto_max_ms: u32) -> u64 {
     model_timeout(MS_TICKS, retries, base_ms.into(), rto_max_ms.into()).map_or(u64::MAX, |budget| budget.0)
 }
 
 /// TCP_RTO_MIN: the model's base whatever the real minimum is.
-pub const DATA_BASE_MS: u32 = 200;
+pub(super) const DATA_BASE_MS: u32 = 200;
 /// TCP_TIMEOUT_INIT: the base before a connection is established.
-pub const SYN_BASE_MS: u32 = 1000;
+pub(super) const SYN_BASE_MS: u32 = 1000;
 
 /// When an unanswered connect() fails, ms, and after how many retransmissions of the SYN. `tcp_write_timeout`:
 /// given up at the first expiry at which the count is exhausted (linear timeouts included) or the modelled time
 /// of the retries alone has passed.
-pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
+pub(super) fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
     let model = model_ms(retries, SYN_BASE_MS, rto_max_ms);
     let (mut now, mut rto, mut sent) = (0, u64::from(SYN_BASE_MS), 0);
     loop {
@@ -37,7 +37,7 @@ pub fn connect_ms(retries: u32, linear: u32, rto_max_ms: u32) -> (u64, u32) {
 }
 
 /// When an unanswered SYN-ACK is given up, ms (`reqsk_timer_handler`).
-pub fn synack_ms(retries: u32) -> u64 {
+pub(super) fn synack_ms(retries: u32) -> u64 {
     (0..=retries).map(|n| request_wait(SYN_BASE_MS.into(), n, MS_TICKS.rto_max())).sum::<Jiffies>().0
 }
 

@@ -256,7 +256,7 @@ fn interpret(values: &Values) -> Vec<Setting> {
 ///
 /// # Errors
 /// [`NetnsError`] without /proc.
-pub fn of_namespaces(limit: usize) -> Result<(Vec<NamespaceSettings>, usize), NetnsError> {
+pub(super) fn of_namespaces(limit: usize) -> Result<(Vec<NamespaceSettings>, usize), NetnsError> {
     let (namespaces, left_out) = netns::visible(limit)?;
     let settings = namespaces
         .into_iter()

@@ -12,19 +12,19 @@ use crate::event::{
 };
 
 /// 2026-11-22 15:04:07.123456789 UTC is 1000 s after the machine's start.
-pub const CLOCK: Clock = Clock { wall_minus_mono_ns: 1_795_359_847_123_456_789 - NOW_NS as i64 };
+pub(crate) const CLOCK: Clock = Clock { wall_minus_mono_ns: 1_795_359_847_123_456_789 - NOW_NS as i64 };
 
 /// When things happen.
-pub const NOW_NS: u64 = 1_000_000_000_000;
+pub(crate) const NOW_NS: u64 = 1_000_000_000_000;
 
 /// A second, ns.
-pub const S: u64 = 1_000_000_000;
+pub(crate) const S: u64 = 1_000_000_000;
 
-pub fn ipv4_flow() -> Flow {
+pub(crate) fn ipv4_flow() -> Flow {
     Flow::sample()
 }
 
-pub fn ipv6_flow() -> Flow {
+pub(crate) fn ipv6_flow() -> Flow {
     Flow {
         laddr: "2001:db8:85a3:8d3:1319:8a2e:370:7348".parse().unwrap(),
         lport: 443,
@@ -36,20 +36,20 @@ pub fn ipv6_flow() -> Flow {
     }
 }
 
-pub fn unknown_owner() -> Flow {
+pub(crate) fn unknown_owner() -> Flow {
     Flow { pid: None, comm: None, uid: None, cgroup: None, netns: 0, ..ipv4_flow() }
 }
 
-pub fn event(flow: Flow, what: What) -> Event {
+pub(crate) fn event(flow: Flow, what: What) -> Event {
     Event { mono_ns: NOW_NS, flow: Some(Arc::new(flow)), what }
 }
 
-pub fn deadline() -> Deadline {
+pub(crate) fn deadline() -> Deadline {
     Deadline::sample()
 }
 
 /// Half a minute before the end.
-pub fn nearly_dead() -> Deadline {
+pub(crate) fn nearly_dead() -> Deadline {
     Deadline {
         elapsed_ms: 895_000,
         used: 0.968,
@@ -62,7 +62,7 @@ pub fn nearly_dead() -> Deadline {
 }
 
 /// Of the first RTO of a blackhole, as a machine with HZ=250 has it.
-pub fn rto_record() -> Record {
+pub(crate) fn rto_record() -> Record {
     let mut record = Record {
         mono_ns: NOW_NS,
         jiffies: 4_295_000_000,
@@ -140,16 +140,16 @@ pub fn rto_record() -> Record {
 }
 
 /// The first RTO of a blackhole.
-pub fn rto() -> Retransmit {
+pub(crate) fn rto() -> Retransmit {
     Retransmit::sample()
 }
 
-pub fn retransmit(retransmit: Retransmit) -> What {
+pub(crate) fn retransmit(retransmit: Retransmit) -> What {
     What::Retransmit(Box::new(retransmit))
 }
 
 /// A fast retransmit whose type is not certain.
-pub fn fast() -> Retransmit {
+pub(crate) fn fast() -> Retransmit {
     Retransmit {
         ty: RetransmitType::Fast,
         certain: false,
@@ -165,7 +165,7 @@ pub fn fast() -> Retransmit {
 }
 
 /// The last RTO before the end.
-pub fn last_rto() -> Retransmit {
+pub(crate) fn last_rto() -> Retransmit {
     Retransmit {
         retransmits: 15,
         backoff: 14,
@@ -176,40 +176,40 @@ pub fn last_rto() -> Retransmit {
     }
 }
 
-pub fn closed() -> Closed {
+pub(crate) fn closed() -> Closed {
     Closed::sample()
 }
 
-pub fn hung_up() -> HungUp {
+pub(crate) fn hung_up() -> HungUp {
     HungUp::sample()
 }
 
-pub fn recovered() -> Recovered {
+pub(crate) fn recovered() -> Recovered {
     Recovered::sample()
 }
 
-pub fn threshold() -> Threshold {
+pub(crate) fn threshold() -> Threshold {
     Threshold::sample()
 }
 
-pub fn start() -> Start {
+pub(crate) fn start() -> Start {
     Start::sample()
 }
 
-pub fn start_event() -> Event {
+pub(crate) fn start_event() -> Event {
     Event { mono_ns: NOW_NS, flow: None, what: What::Start(Box::new(start())) }
 }
 
-pub fn lost(records: u64, place: LostWhere) -> Event {
+pub(crate) fn lost(records: u64, place: LostWhere) -> Event {
     Event { mono_ns: NOW_NS, flow: None, what: What::Lost(Lost::counted(records, place)) }
 }
 
-pub fn observation() -> Observation {
+pub(crate) fn observation() -> Observation {
     Observation::sample()
 }
 
 /// Of a connection that is closed.
-pub fn state_record() -> Record {
+pub(crate) fn state_record() -> Record {
     Record {
         kind: Kind::State as u8,
         old: tcp_state::ESTABLISHED,
@@ -220,7 +220,7 @@ pub fn state_record() -> Record {
 }
 
 /// Each kind there is, and some more retransmissions, in an order that could be.
-pub fn one_of_each() -> Vec<Event> {
+pub(crate) fn one_of_each() -> Vec<Event> {
     let mut events: Vec<Event> = What::samples()
         .into_iter()
         .map(|what| match &what {
@@ -238,7 +238,7 @@ pub fn one_of_each() -> Vec<Event> {
 }
 
 /// Any record of a kernel: only the padding is zero.
-pub fn any_record() -> BoxedStrategy<Record> {
+pub(crate) fn any_record() -> BoxedStrategy<Record> {
     let bytes = prop::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], Record::SIZE);
     (bytes, prop::sample::select(&Kind::ALL[..]))
         .prop_map(|(mut bytes, kind)| {
@@ -252,7 +252,7 @@ pub fn any_record() -> BoxedStrategy<Record> {
 }
 
 /// Any event that there can be.
-pub fn any_event() -> impl Strategy<Value = Event> {
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     // Times that have a date: some 36 years of uptime.
     let mono_ns = 0..1_u64 << 60;
     let flow = prop::option::of(<Flow as Object>::any().prop_map(Arc::new));

@@ -6,7 +6,7 @@ use super::{Family, Filter, PortSet, Prefix};
 
 /// Why nothing can match.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
+pub(crate) enum Conflict {
     /// An address list without an address of the only family.
     #[error(
         "{family} and {option} {addresses} together match nothing: there is no {wanted} address in the list"
@@ -37,7 +37,7 @@ impl Filter {
     ///
     /// # Errors
     /// [`Conflict`] says which options rule each other out.
-    pub fn check(&self) -> Result<(), Conflict> {
+    pub(crate) fn check(&self) -> Result<(), Conflict> {
         self.check_families()?;
         if !self.laddrs.is_empty()
             && !self.raddrs.is_empty()

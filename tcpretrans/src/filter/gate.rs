@@ -11,7 +11,7 @@ use crate::event::{Event, Flow, FlowId, What};
 
 /// What was filtered before the events came here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+pub(crate) enum Before {
     /// The programs have applied [`Filter::kernel_part`].
     Kernel,
     /// Nothing has: a recording.
@@ -20,7 +20,7 @@ pub enum Before {
 
 /// Lets the wanted events through.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub(crate) struct Gate {
     filter: Filter,
     before: Before,
     matched: RecentFlows,
@@ -28,17 +28,17 @@ pub struct Gate {
 
 impl Gate {
     /// For events that come from `before`.
-    pub fn new(filter: Filter, before: Before) -> Gate {
+    pub(crate) fn new(filter: Filter, before: Before) -> Gate {
         Gate { filter, before, matched: RecentFlows::new(RecentFlows::MOST) }
     }
 
     /// Another trace begins, whose flows have nothing to do with those so far.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.matched = RecentFlows::new(RecentFlows::MOST);
     }
 
     /// Is this event wanted? To be asked once for every event, in their order: it remembers flows.
-    pub fn passes(&mut self, event: &Event) -> bool {
+    pub(crate) fn passes(&mut self, event: &Event) -> bool {
         let Some(flow) = event.flow.as_deref() else { return true };
         if !self.passes_flow(flow) {
             return false;

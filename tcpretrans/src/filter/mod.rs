@@ -4,11 +4,11 @@
 //! match). A filter on something that is unknown of a flow does not match: what is not known to be wanted is not
 //! shown.
 
-pub mod conflict;
-pub mod gate;
-pub mod kernel_maps;
-pub mod ports;
-pub mod prefix;
+pub(crate) mod conflict;
+pub(crate) mod gate;
+pub(crate) mod kernel_maps;
+pub(crate) mod ports;
+pub(crate) mod prefix;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ use crate::{
 
 /// `-4` or `-6`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
+pub(crate) enum Family {
     /// IPv4, IPv4-mapped IPv6 included.
     Ipv4,
     /// IPv6 proper.
@@ -34,7 +34,7 @@ pub enum Family {
 
 /// What the user asked to see. Empty restricts nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// `--port`: one of the two.
     pub ports: Option<PortSet>,
     /// `--lport`
@@ -69,7 +69,7 @@ const COMM_BYTES: usize = 15;
 
 impl Filter {
     /// The part that the kernel decides.
-    pub fn kernel_part(&self) -> KernelFilter {
+    pub(crate) fn kernel_part(&self) -> KernelFilter {
         KernelFilter {
             ports: self.ports.clone(),
             lports: self.lports.clone(),
@@ -86,13 +86,13 @@ impl Filter {
 
     /// Does a flow that passed [`Filter::kernel_part`] match? The kernel does not know owners, and compares with
     /// one cgroup only.
-    pub fn matches_after_kernel(&self, flow: &Flow) -> bool {
+    pub(crate) fn matches_after_kernel(&self, flow: &Flow) -> bool {
         self.owner_matches(flow)
             && (self.cgroups.len() < 2 || self.cgroups_within.is_none() || self.cgroup_matches(flow))
     }
 
     /// Does a flow match everything that can be asked of a flow?
-    pub fn matches(&self, flow: &Flow) -> bool {
+    pub(crate) fn matches(&self, flow: &Flow) -> bool {
         self.ports_match(flow)
             && self.addresses_match(flow)
             && (self.netns.is_empty() || self.netns.contains(&flow.netns))
@@ -101,7 +101,7 @@ impl Filter {
     }
 
     /// Is this type of retransmission wanted?
-    pub fn matches_type(&self, ty: RetransmitType) -> bool {
+    pub(crate) fn matches_type(&self, ty: RetransmitType) -> bool {
         self.types.is_empty() || self.types.contains(&ty)
     }
 
@@ -142,7 +142,7 @@ impl Filter {
     }
 
     /// The filters as text by option, for the `start` event.
-    pub fn describe(&self) -> BTreeMap<String, String> {
+    pub(crate) fn describe(&self) -> BTreeMap<String, String> {
         fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
             let texts: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
             (!texts.is_empty()).then(|| texts.join(","))

@@ -13,7 +13,7 @@ use crate::{
 
 /// A type, and whether the socket's state leaves no other reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Classified {
+pub(super) struct Classified {
     /// The type.
     pub ty: RetransmitType,
     /// No other reading is possible.
@@ -30,7 +30,7 @@ fn probably(ty: RetransmitType) -> Classified {
 
 /// Types a `tcp_retransmit_skb` record. `last_retransmits` is `icsk_retransmits` at the flow's previous event,
 /// `None` if this is the first that was seen of it.
-pub fn classify(record: &Record, last_retransmits: Option<u8>) -> Classified {
+pub(super) fn classify(record: &Record, last_retransmits: Option<u8>) -> Classified {
     let sock = &record.sock;
     let state = sock.state();
     if state == TcpState::SynSent {

@@ -9,7 +9,7 @@ use crate::{
 
 /// An episode that is not over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Episode {
+pub(super) struct Episode {
     /// Ordinal within the flow, from 1.
     pub number: u32,
     /// First retransmission.
@@ -36,7 +36,7 @@ pub struct Episode {
 
 impl Episode {
     /// Begins with `record`'s retransmission.
-    pub fn begin(number: u32, record: &Record) -> Episode {
+    pub(super) fn begin(number: u32, record: &Record) -> Episode {
         Episode {
             number,
             started: record.time(),
@@ -53,7 +53,7 @@ impl Episode {
     }
 
     /// Takes over an episode that was on before the trace began.
-    pub fn resume(&mut self, record: &Record) {
+    pub(super) fn resume(&mut self, record: &Record) {
         let sock = &record.sock;
         let unanswered = u32::from(sock.icsk_retransmits);
         self.only_tlp = false;
@@ -66,7 +66,7 @@ impl Episode {
     }
 
     /// Adds a retransmission attempt.
-    pub fn add(&mut self, ty: RetransmitType, record: &Record, segs: u32, retransmits: u32) {
+    pub(super) fn add(&mut self, ty: RetransmitType, record: &Record, segs: u32, retransmits: u32) {
         if record.err == 0 {
             self.retransmissions += 1;
             self.segs += segs;
@@ -81,12 +81,12 @@ impl Episode {
     }
 
     /// Has the peer acknowledged everything that was retransmitted?
-    pub fn is_acknowledged(&self, record: &Record) -> bool {
+    pub(super) fn is_acknowledged(&self, record: &Record) -> bool {
         !self.high_seq.after(record.sock.unacknowledged())
     }
 
     /// Ends it.
-    pub fn recovered(&self, by: RecoveredBy, now: Nanos, spurious: Option<bool>) -> Recovered {
+    pub(super) fn recovered(&self, by: RecoveredBy, now: Nanos, spurious: Option<bool>) -> Recovered {
         Recovered {
             duration_ms: (now - self.started).cut_to_millis().0,
             retransmissions: self.retransmissions,
@@ -105,14 +105,14 @@ impl Episode {
     /// That nothing was undone is a reason to call it necessary only as long as this connection has shown no DSACK and
     /// no reordering. A DSACK for a part of the retransmissions leaves it open: perhaps the others' were lost. And on a
     /// path that reorders, late originals end the episode, and the DSACKs for what was sent twice come afterwards.
-    pub fn spurious_at_exit(&self, record: &Record) -> Option<bool> {
+    pub(super) fn spurious_at_exit(&self, record: &Record) -> Option<bool> {
         let undone = record.sock.undo_marker == 0;
         let doubtful = record.sock.dsack_dups != 0 || record.sock.reord_seen != 0;
         (self.undo_marked && (undone || !doubtful)).then_some(undone)
     }
 
     /// The same, of probes: a DSACK since then says that the probe was a duplicate.
-    pub fn spurious_by_dsack(&self, record: &Record) -> Option<bool> {
+    pub(super) fn spurious_by_dsack(&self, record: &Record) -> Option<bool> {
         (record.sock.dsack_dups != self.dsack_dups).then_some(true)
     }
 }

@@ -7,7 +7,7 @@ use crate::{event::FlowId, socket::Nanos};
 
 /// Flows by id.
 #[derive(Debug)]
-pub struct FlowTable {
+pub(super) struct FlowTable {
     /// Boxed: the map keeps up to twice as many places as it has flows, and moves all of them when it grows.
     flows: HashMap<FlowId, Box<FlowState>>,
     capacity: usize,
@@ -16,22 +16,22 @@ pub struct FlowTable {
 
 impl FlowTable {
     /// A table for at most `capacity` flows.
-    pub fn with_capacity(capacity: usize) -> FlowTable {
+    pub(super) fn with_capacity(capacity: usize) -> FlowTable {
         FlowTable { flows: HashMap::new(), capacity: capacity.max(8), evicted: 0 }
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.flows.len()
     }
 
     /// Looks one up.
-    pub fn get_mut(&mut self, id: FlowId) -> Option<&mut FlowState> {
+    pub(super) fn get_mut(&mut self, id: FlowId) -> Option<&mut FlowState> {
         self.flows.get_mut(&id).map(Box::as_mut)
     }
 
     /// Looks one up, or makes room and adds it.
-    pub fn entry(&mut self, id: FlowId, new: impl FnOnce() -> FlowState) -> &mut FlowState {
+    pub(super) fn entry(&mut self, id: FlowId, new: impl FnOnce() -> FlowState) -> &mut FlowState {
         if self.flows.len() >= self.capacity && !self.flows.contains_key(&id) {
             self.evict();
         }
@@ -39,7 +39,7 @@ impl FlowTable {
     }
 
     /// Takes one out.
-    pub fn remove(&mut self, id: FlowId) -> Option<Box<FlowState>> {
+    pub(super) fn remove(&mut self, id: FlowId) -> Option<Box<FlowState>> {
         let flow = self.flows.remove(&id);
         // A storm is over: give the memory back.
         if self.flows.capacity() > 1024 && self.flows.len() < self.flows.capacity() / 8 {
@@ -59,12 +59,12 @@ impl FlowTable {
     }
 
     /// How many were forgotten for lack of room since the last call.
-    pub fn take_evicted(&mut self) -> u64 {
+    pub(super) fn take_evicted(&mut self) -> u64 {
         std::mem::take(&mut self.evicted)
     }
 
     /// Keeps only those.
-    pub fn retain(&mut self, mut stays: impl FnMut(&FlowState) -> bool) {
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(&FlowState) -> bool) {
         self.flows.retain(|_, flow| stays(flow));
     }
 }

@@ -25,13 +25,13 @@ pub struct Owner {
 }
 
 /// An address as the wire has it: IPv4 is mapped into IPv6.
-pub fn address(bytes: [u8; 16]) -> IpAddr {
+pub(super) fn address(bytes: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(bytes).to_canonical()
 }
 
 /// A connection's ends and namespace: what a request socket and the child that comes of it have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Ends {
+pub(super) struct Ends {
     laddr: [u8; 16],
     raddr: [u8; 16],
     lport: u16,
@@ -41,7 +41,7 @@ pub struct Ends {
 
 impl Ends {
     /// The ends of the connection that a record is about.
-    pub fn of(record: &Record) -> Ends {
+    pub(super) fn of(record: &Record) -> Ends {
         Ends {
             laddr: record.laddr,
             raddr: record.raddr,
@@ -53,12 +53,12 @@ impl Ends {
 }
 
 /// Is this about a request, which is no socket yet? Then the record's socket is the listener.
-pub fn is_request(kind: Kind, record: &Record) -> bool {
+pub(super) fn is_request(kind: Kind, record: &Record) -> bool {
     kind.attempt() == Some(Attempt::SynAck) && record.sock.state() == TcpState::Listen
 }
 
 /// The flow's id. The socket's cookie where the kernel gives one; else, and for requests, a number of ours.
-pub fn flow_id(kind: Kind, record: &Record) -> FlowId {
+pub(super) fn flow_id(kind: Kind, record: &Record) -> FlowId {
     if is_request(kind, record) {
         return request_id(Ends::of(record));
     }
@@ -70,7 +70,7 @@ pub fn flow_id(kind: Kind, record: &Record) -> FlowId {
 
 /// The id of a socket whose cookie is not known. Not by when it was opened: that is forgotten at CLOSE, and
 /// records of the end come later.
-pub fn own_id(record: &Record) -> FlowId {
+pub(super) fn own_id(record: &Record) -> FlowId {
     let mut hasher = DefaultHasher::new();
     (record.sk, Ends::of(record)).hash(&mut hasher);
     FlowId(hasher.finish() | OURS)
@@ -80,14 +80,14 @@ pub fn own_id(record: &Record) -> FlowId {
 const OURS: u64 = 1 << 63;
 
 /// The id of the request for a connection between these ends.
-pub fn request_id(ends: Ends) -> FlowId {
+pub(super) fn request_id(ends: Ends) -> FlowId {
     let mut hasher = DefaultHasher::new();
     ends.hash(&mut hasher);
     FlowId(hasher.finish() | OURS)
 }
 
 /// The flow as users see it.
-pub fn flow(id: FlowId, record: &Record, owner: &Owner) -> Flow {
+pub(super) fn flow(id: FlowId, record: &Record, owner: &Owner) -> Flow {
     Flow {
         laddr: address(record.laddr),
         lport: record.lport,

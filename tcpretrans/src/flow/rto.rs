@@ -15,12 +15,12 @@ pub(super) struct ExpiredAndNext {
 
 impl ExpiredAndNext {
     /// `None` unless the retransmission timer did this.
-    pub fn of_socket(view: &TimerView) -> Option<Self> {
+    pub(super) fn of_socket(view: &TimerView) -> Option<Self> {
         Some(Self::displayed(view.hz, view.expired_and_next_rto()?))
     }
 
     /// `None` unless the request's timer did this.
-    pub fn of_request(view: &RequestView) -> Option<Self> {
+    pub(super) fn of_request(view: &RequestView) -> Option<Self> {
         Some(Self::displayed(view.hz, view.expired_and_next_wait()?))
     }
 

@@ -12,7 +12,7 @@ use crate::{
 
 /// A flow with losses, now or before.
 #[derive(Debug, Clone)]
-pub struct FlowState {
+pub(super) struct FlowState {
     /// As users see it.
     pub flow: Arc<Flow>,
     /// Its ends.
@@ -58,7 +58,7 @@ pub struct FlowState {
 
 /// Who closed first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(super) enum Side {
     /// This side.
     Local,
     /// The peer.
@@ -69,7 +69,7 @@ pub enum Side {
 
 /// The task that closed a socket, by close(), shutdown() or its exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closer {
+pub(super) struct Closer {
     /// Its thread group id; 0 unknown.
     pub tgid: u32,
     /// Its name.
@@ -80,7 +80,7 @@ pub struct Closer {
 
 /// An application that closed with data unacknowledged, before the first RTO.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClosedEarly {
+pub(super) struct ClosedEarly {
     /// First byte that was unacknowledged.
     pub unacknowledged: SeqNum,
     /// What will then be reported.
@@ -89,7 +89,7 @@ pub struct ClosedEarly {
 
 /// A reset that this side sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ResetSent {
+pub(super) struct ResetSent {
     /// When.
     pub at: Nanos,
     /// `enum sk_rst_reason`; all ones: this kernel does not say.
@@ -100,14 +100,14 @@ pub struct ResetSent {
 
 /// A socket that has gone to CLOSE.
 #[derive(Debug, Clone)]
-pub struct Closing {
+pub(super) struct Closing {
     /// The record of it.
     pub record: Record,
 }
 
 impl FlowState {
     /// A flow's first record.
-    pub fn new(flow: Arc<Flow>, record: &Record) -> FlowState {
+    pub(super) fn new(flow: Arc<Flow>, record: &Record) -> FlowState {
         FlowState {
             flow,
             ends: Ends::of(record),
@@ -133,7 +133,7 @@ impl FlowState {
     }
 
     /// Begins an episode if none is on.
-    pub fn episode_at(&mut self, record: &Record) -> &mut Episode {
+    pub(super) fn episode_at(&mut self, record: &Record) -> &mut Episode {
         let number = self.episodes + 1;
         if self.episode.is_none() {
             self.episodes = number;

@@ -11,7 +11,7 @@ use crate::{
 ///
 /// * `tcp_retries1`: from this time on the kernel doubts the path (`tcp_write_timeout`).
 /// * `warn_at` (0 to 1): the share of the kernel's time budget that is used.
-pub fn passed(
+pub(super) fn passed(
     episode: &mut Episode,
     view: Option<&TimerView>,
     deadline: Option<&Deadline>,

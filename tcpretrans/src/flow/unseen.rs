@@ -17,7 +17,7 @@ use crate::{
 
 /// What the kernel had counted for a flow at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
+pub(super) struct Counted {
     /// That moment.
     pub at: Nanos,
     /// Segments retransmitted (`total_retrans`); of a connection request, SYN-ACKs. The socket that comes of it
@@ -30,7 +30,7 @@ pub struct Counted {
 
 impl Counted {
     /// Just after the record.
-    pub fn after(record: &Record) -> Counted {
+    pub(super) fn after(record: &Record) -> Counted {
         let sock = &record.sock;
         if sock.state() == TcpState::Listen {
             // The socket is the listener; of its requests, only SYN-ACKs are known. tcp_rtx_synack counts afterwards.
@@ -47,7 +47,7 @@ impl Counted {
     }
 
     /// What happened between this and `record` without a record of its own.
-    pub fn gap_before(&self, kind: Kind, record: &Record) -> Option<Gap> {
+    pub(super) fn gap_before(&self, kind: Kind, record: &Record) -> Option<Gap> {
         let now = Counted::after(record);
         // Less than before: tcp_disconnect has cleared the socket for its next connection.
         let risen = now.segs.checked_sub(self.segs)?;
@@ -101,7 +101,7 @@ fn is_timeout(kind: Kind, record: &Record) -> bool {
 
 /// Retransmissions between two records of a flow that made none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gap {
+pub(super) struct Gap {
     /// Segments, exactly.
     segs: u32,
     /// Attempts, at least.
@@ -114,7 +114,7 @@ const REQUEST_LIFE: Nanos = Nanos::from_secs(300);
 /// Collects the gaps of all flows. A gap is reported once it is sure that nothing else explains it: the programs' own
 /// counts of lost records are read only now and then.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     maybe_failed: bool,
     /// Sockets opened since then are known whole.
     since: Nanos,
@@ -127,13 +127,13 @@ pub struct Watch {
 
 impl Watch {
     /// From now on. `maybe_failed`: this kernel makes no record of attempts that fail locally.
-    pub fn from(now: Nanos, maybe_failed: bool) -> Watch {
+    pub(super) fn from(now: Nanos, maybe_failed: bool) -> Watch {
         Watch { maybe_failed, since: now, explained: None, forgot_requests: None, held: Vec::new() }
     }
 
     /// What was counted for a flow of which this is the first record; `request` is that of the connection request
     /// which it comes from, if there is one.
-    pub fn before_first(&self, record: &Record, request: Option<Counted>) -> Option<Counted> {
+    pub(super) fn before_first(&self, record: &Record, request: Option<Counted>) -> Option<Counted> {
         let is_request = record.sock.state() == TcpState::Listen;
         let born = Nanos(record.born_ns);
         if is_request || born <= self.since {
@@ -148,34 +148,34 @@ impl Watch {
     }
 
     /// Keeps a gap that `record` of `flow` shows, until it is known that no lost record explains it.
-    pub fn hold(&mut self, gap: Gap, noticed: Nanos, flow: Arc<Flow>) {
+    pub(super) fn hold(&mut self, gap: Gap, noticed: Nanos, flow: Arc<Flow>) {
         self.held.push((gap, noticed, flow));
     }
 
     /// Records of retransmissions were lost up to now, and that is reported: they explain what is held.
-    pub fn explained(&mut self, now: Nanos) {
+    pub(super) fn explained(&mut self, now: Nanos) {
         self.explained = Some(now);
         self.held.clear();
     }
 
     /// Do records that are known to be lost explain a gap that began then?
-    pub fn explains(&self, since: Nanos) -> bool {
+    pub(super) fn explains(&self, since: Nanos) -> bool {
         self.explained.is_some_and(|lost| since <= lost)
     }
 
     /// Flows were forgotten that may live: their sockets are no longer known whole.
-    pub fn forgot_flows(&mut self, now: Nanos) {
+    pub(super) fn forgot_flows(&mut self, now: Nanos) {
         self.since = now;
         self.held.clear();
     }
 
     /// Connection requests were forgotten that may live.
-    pub fn forgot_requests(&mut self, now: Nanos) {
+    pub(super) fn forgot_requests(&mut self, now: Nanos) {
         self.forgot_requests = Some(now);
     }
 
     /// No record was lost up to now: what is held is reported.
-    pub fn report(&mut self, events: &mut Vec<Event>) {
+    pub(super) fn report(&mut self, events: &mut Vec<Event>) {
         let maybe_failed = self.maybe_failed;
         events.extend(self.held.drain(..).map(|(gap, noticed, flow)| {
             let unseen = Unseen { segs: gap.segs.into(), maybe_failed };

@@ -23,7 +23,7 @@ const FAMILIES: [u16; 2] = [libc::AF_INET as u16, libc::AF_INET6 as u16];
 
 /// The record that an event's fields other than `kernel` speak of. Part of the schema: to derive one more
 /// field here would change what recordings mean that are already written.
-pub fn baseline(event: &Event) -> Record {
+pub(super) fn baseline(event: &Event) -> Record {
     let mut record = Record { mono_ns: event.mono_ns, ..Record::default() };
     if let Some(flow) = &event.flow {
         of_flow(&mut record, flow);
@@ -158,7 +158,7 @@ fn number(name: &str, expected: &mut usize) -> Option<&'static Number> {
 ///
 /// By hand, because it is two thirds of a line and the names need no escaping: serde_json looks at each of
 /// their letters, which takes longer than all the rest.
-pub fn write(record: &Record, base: &Record, line: &mut Vec<u8>) {
+pub(super) fn write(record: &Record, base: &Record, line: &mut Vec<u8>) {
     let start = line.len();
     let key = |line: &mut Vec<u8>, name: &str| {
         line.extend_from_slice(if line.len() == start { b"{\"" } else { b",\"" });

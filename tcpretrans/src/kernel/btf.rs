@@ -9,7 +9,7 @@ use std::{collections::HashMap, path::Path};
 use aya_obj::btf::BtfKind;
 
 /// Where the kernel shows its own types.
-pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Why BTF could not be used.
 #[derive(Debug, thiserror::Error)]

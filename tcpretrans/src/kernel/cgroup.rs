@@ -272,7 +272,7 @@ fn walk(mount: &Path, directory: &Path, known: &mut HashMap<u64, Option<Arc<str>
 }
 
 /// The text of `--cgroup` as a path within a hierarchy that is not here (a recording's): without mount points.
-pub fn path_in_recording(text: &str) -> String {
+pub(crate) fn path_in_recording(text: &str) -> String {
     let inside = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
         .iter()
         .find_map(|mount| text.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with('/')))

@@ -10,7 +10,7 @@ use super::{
 /// Not in it are [`super::cgroup::CgroupError`] and [`super::netns::NetnsError`]: those say that a name on the command
 /// line means nothing here.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// This process may not trace.
     #[error(transparent)]
     CannotTrace(#[from] CannotTrace),

@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 const HEADER_LEN: u32 = 24;
 
 /// BTF in which these types have their names and numbers.
-pub fn excerpt(types: &[TypeId]) -> Vec<u8> {
+pub(super) fn excerpt(types: &[TypeId]) -> Vec<u8> {
     let count = types.iter().map(|ty| ty.id).max().unwrap_or(0);
     // A forward declaration is the smallest type there is.
     let mut section: Vec<u32> = [0, (BtfKind::Fwd as u32) << 24, 0].repeat(count as usize);

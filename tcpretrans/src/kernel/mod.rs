@@ -1,14 +1,14 @@
 //! Everything that touches the running kernel: its types, the programs, the ring, sockets, owners.
 
-pub mod btf;
-pub mod cgroup;
+pub(crate) mod btf;
+pub(crate) mod cgroup;
 mod error;
 mod excerpt;
-pub mod features;
+pub(crate) mod features;
 pub mod hz;
-pub mod netns;
-pub mod privileges;
-pub mod programs;
+pub(crate) mod netns;
+pub(crate) mod privileges;
+pub(crate) mod programs;
 mod specialise;
 
-pub use error::Error;
+pub(crate) use error::Error;

@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, setns};
 /// From here on a number is a namespace's inode and no PID: the first of the inodes reserved for the initial
 /// namespaces (`MNT_NS_INIT_INO` in uapi/linux/nsfs.h); those of other namespaces begin at 0xF0000000
 /// (`PROC_DYNAMIC_FIRST`), and PIDs end at 2^22 (`PID_MAX_LIMIT`).
-pub const FIRST_INODE: u32 = 0xEFFF_FFF8;
+pub(crate) const FIRST_INODE: u32 = 0xEFFF_FFF8;
 
 /// Where `ip netns add` puts its names.
 const NAMED: &str = "/run/netns";
@@ -27,7 +27,7 @@ const NS_GET_NSTYPE: u32 = 0xb703;
 
 /// Why a text names no network namespace.
 #[derive(Debug, thiserror::Error)]
-pub enum NetnsError {
+pub(crate) enum NetnsError {
     /// A number too small for a namespace, and no process has it.
     #[error(
         "no process has PID {0}; a namespace's own number is {FIRST_INODE} or more (see readlink /proc/PID/ns/net)"
@@ -56,7 +56,7 @@ pub enum NetnsError {
 ///
 /// # Errors
 /// [`NetnsError`] in one sentence.
-pub fn resolve(text: &str) -> Result<u32, NetnsError> {
+pub(crate) fn resolve(text: &str) -> Result<u32, NetnsError> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Whatever has more than 32 bits is neither.
         let number: u32 = text.parse().map_err(|_| NetnsError::TooLarge(text.to_owned()))?;
@@ -85,7 +85,7 @@ pub fn resolve(text: &str) -> Result<u32, NetnsError> {
 ///
 /// # Errors
 /// [`NetnsError::Open`] without /proc.
-pub fn current() -> Result<u32, NetnsError> {
+pub(crate) fn current() -> Result<u32, NetnsError> {
     inode_of(Path::new("/proc/self/ns/net"))
 }
 
@@ -112,7 +112,7 @@ fn open(path: &Path) -> Result<(File, u32), NetnsError> {
 
 /// A namespace that can be entered.
 #[derive(Debug)]
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// Its inode number.
     pub inum: u32,
     /// How people know it: `this one`, a name of `ip netns`, or a process in it.
@@ -125,7 +125,7 @@ pub struct Namespace {
 ///
 /// # Errors
 /// [`NetnsError`] if its own cannot be opened; those of others that cannot be opened are left out.
-pub fn visible(limit: usize) -> Result<(Vec<Namespace>, usize), NetnsError> {
+pub(crate) fn visible(limit: usize) -> Result<(Vec<Namespace>, usize), NetnsError> {
     let (own, own_inum) = open(Path::new("/proc/self/ns/net"))?;
     let mut found = vec![Namespace { inum: own_inum, label: "this one".to_owned(), file: own }];
     let mut others = BTreeMap::new();
@@ -168,7 +168,7 @@ impl Namespace {
     ///
     /// # Errors
     /// What `setns` said (it needs CAP_SYS_ADMIN), or that `work` panicked.
-    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
         if current().is_ok_and(|inum| inum == self.inum) {
             return Ok(work());
         }

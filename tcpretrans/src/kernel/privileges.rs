@@ -7,11 +7,11 @@ use super::btf;
 
 /// Numbers of capabilities (uapi/linux/capability.h).
 #[allow(missing_docs, reason = "the names are the kernel's")]
-pub mod capability {
-    pub const SYS_PTRACE: u32 = 19;
-    pub const SYS_ADMIN: u32 = 21;
-    pub const PERFMON: u32 = 38;
-    pub const BPF: u32 = 39;
+pub(crate) mod capability {
+    pub(crate) const SYS_PTRACE: u32 = 19;
+    pub(crate) const SYS_ADMIN: u32 = 21;
+    pub(crate) const PERFMON: u32 = 38;
+    pub(crate) const BPF: u32 = 39;
 }
 
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
@@ -170,7 +170,7 @@ impl Standing {
 ///
 /// # Errors
 /// [`CannotTrace`] names the first obstacle and its remedy.
-pub fn check() -> Result<(), CannotTrace> {
+pub(crate) fn check() -> Result<(), CannotTrace> {
     Standing::read().obstacles().into_iter().next().map_or(Ok(()), Err)
 }
 

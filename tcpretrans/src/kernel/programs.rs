@@ -44,7 +44,7 @@ compile_error!(
 const SEED: &str = Kind::Seed.name();
 
 /// Default size of the ring buffer, bytes: some 8,000 records.
-pub const DEFAULT_RING_BYTES: u32 = 4 << 20;
+pub(crate) const DEFAULT_RING_BYTES: u32 = 4 << 20;
 
 /// Why the programs could not be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +127,7 @@ impl std::fmt::Debug for Programs {
 }
 
 /// Counts by record kind.
-pub type KindCounts = [u64; Kind::COUNT as usize];
+pub(crate) type KindCounts = [u64; Kind::COUNT as usize];
 
 impl Programs {
     /// Loads and attaches everything that this kernel has tracepoints for.

@@ -44,7 +44,7 @@ pub enum SpecialiseError {
 ///
 /// # Errors
 /// [`SpecialiseError`] if the object was not built from these sources.
-pub fn specialise(object: &[u8], features: &Features) -> Result<Vec<u8>, SpecialiseError> {
+pub(super) fn specialise(object: &[u8], features: &Features) -> Result<Vec<u8>, SpecialiseError> {
     let mut specialised = object.to_vec();
     let file = object::File::parse(object)?;
     for section in file.sections() {

@@ -8,7 +8,7 @@ use crate::{options::FilterArgs, pipe::args::OutputArgs};
 
 /// Options of live tracing.
 #[derive(Debug, Default, Args)]
-pub struct LiveArgs {
+pub(crate) struct LiveArgs {
     /// Which flows.
     #[command(flatten)]
     pub filter: FilterArgs,
@@ -23,7 +23,7 @@ pub struct LiveArgs {
 /// How long and how.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Tracing")]
-pub struct TracingArgs {
+pub(crate) struct TracingArgs {
     /// Stop after this time: 30s, 5m, 1h30m
     #[arg(short, long, value_name = "TIME")]
     pub duration: Option<String>,

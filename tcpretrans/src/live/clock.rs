@@ -3,9 +3,9 @@
 use nix::time::{ClockId, clock_gettime};
 
 /// How often the ring is drained when nothing wakes the reader early, ms.
-pub const DRAIN_PERIOD_MS: u64 = 50;
+pub(super) const DRAIN_PERIOD_MS: u64 = 50;
 /// The same, ns.
-pub const DRAIN_PERIOD_NS: u64 = DRAIN_PERIOD_MS * 1_000_000;
+pub(super) const DRAIN_PERIOD_NS: u64 = DRAIN_PERIOD_MS * 1_000_000;
 
 fn read_ns(clock: ClockId) -> i128 {
     // These two clocks always exist; a failure would be a broken kernel, and zero is then as good as any.
@@ -15,12 +15,12 @@ fn read_ns(clock: ClockId) -> i128 {
 }
 
 /// The kernel's monotonic clock, as `bpf_ktime_get_ns`.
-pub fn mono_ns() -> u64 {
+pub(super) fn mono_ns() -> u64 {
     read_ns(ClockId::CLOCK_MONOTONIC) as u64
 }
 
 /// Wall clock less monotonic clock, ns. Asked anew at each drain: the wall clock may be set.
-pub fn wall_minus_mono_ns() -> i64 {
+pub(super) fn wall_minus_mono_ns() -> i64 {
     let before = read_ns(ClockId::CLOCK_MONOTONIC);
     let wall = read_ns(ClockId::CLOCK_REALTIME);
     let after = read_ns(ClockId::CLOCK_MONOTONIC);

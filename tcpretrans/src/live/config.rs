@@ -12,7 +12,7 @@ use crate::{
 
 /// A run of live tracing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     /// The command line, for the `start` event.
     pub command: Vec<String>,
     /// Which flows.
@@ -35,7 +35,7 @@ pub struct Config {
 
 /// When to stop; `None`: a signal does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// After this time.
     pub duration: Option<Duration>,
     /// After so many printed events.
@@ -52,7 +52,7 @@ impl Config {
     ///
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
-    pub fn from_args(args: &LiveArgs, command: Vec<String>) -> Result<Config, UsageError> {
+    pub(crate) fn from_args(args: &LiveArgs, command: Vec<String>) -> Result<Config, UsageError> {
         let output = args.output.config(Origin::Live, args.tracing.ready_file.is_some())?;
         let limits = limits(&args.tracing)?;
         let ring_bytes = ring_bytes(args.tracing.ring_size.as_deref())?;
@@ -234,7 +234,7 @@ mod tests {
     }
 
     mod page_size {
-        pub fn get() -> i64 {
+        pub(super) fn get() -> i64 {
             nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096)
         }
     }

@@ -9,7 +9,7 @@ use crate::{
 
 /// Counts that were already reported.
 #[derive(Debug, Default)]
-pub struct LossCounters {
+pub(super) struct LossCounters {
     ring: u64,
     recursion: u64,
     retransmissions: u64,
@@ -17,7 +17,7 @@ pub struct LossCounters {
 
 /// What is new.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct NewLosses {
+pub(super) struct NewLosses {
     /// To be reported.
     pub lost: Vec<Lost>,
     /// There may be retransmissions among it.
@@ -29,7 +29,7 @@ impl LossCounters {
     ///
     /// # Errors
     /// If the kernel's counters cannot be read.
-    pub fn check(&mut self, programs: &Programs) -> Result<NewLosses, AttachError> {
+    pub(super) fn check(&mut self, programs: &Programs) -> Result<NewLosses, AttachError> {
         let of_retransmissions =
             |name: &str| Kind::ALL.iter().any(|kind| kind.is_retransmission() && kind.name() == name);
         let mut recursion = [0; 2];

@@ -1,8 +1,8 @@
 //! Live tracing: load, attach, and trace until a signal or a limit ends it.
 
-pub mod args;
+pub(crate) mod args;
 mod clock;
-pub mod config;
+pub(crate) mod config;
 mod loss_counters;
 mod priority;
 mod reader;
@@ -41,7 +41,7 @@ const CALIBRATION_PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Whatever keeps this machine from tracing, or the output from being opened.
-pub fn run(config: &Config) -> Result<Exit, Failure> {
+pub(crate) fn run(config: &Config) -> Result<Exit, Failure> {
     init_log(config.verbosity);
     let (features, programs, mut events) = attach(config)?;
     give_memory_back();

@@ -30,7 +30,7 @@ const BATCH: usize = 1024;
 
 /// What has come out of the ring.
 #[derive(Debug, Default)]
-pub struct Arrived {
+pub(super) struct Arrived {
     /// The records, oldest first, some thousand in each batch at most.
     pub batches: Vec<Vec<(Kind, Record)>>,
     /// Every record that is older than this has come, mono ns.
@@ -52,7 +52,7 @@ struct Shared {
 
 /// Reads the ring until it is dropped or finished.
 #[derive(Debug)]
-pub struct Reader {
+pub(super) struct Reader {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<(), Failure>>>,
 }
@@ -62,7 +62,7 @@ impl Reader {
     ///
     /// # Errors
     /// If there can be no thread.
-    pub fn start(ring: RingBuf<MapData>) -> Result<Reader, Failure> {
+    pub(super) fn start(ring: RingBuf<MapData>) -> Result<Reader, Failure> {
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("ring".into()).spawn({
             let shared = shared.clone();
@@ -78,7 +78,7 @@ impl Reader {
     }
 
     /// Waits for the next look into the ring, at most some 50 ms.
-    pub async fn news(&self) {
+    pub(super) async fn news(&self) {
         self.shared.news.notified().await;
     }
 
@@ -86,7 +86,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the ring cannot be read any more.
-    pub fn take(&mut self) -> Result<Arrived, Failure> {
+    pub(super) fn take(&mut self) -> Result<Arrived, Failure> {
         if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
             self.join()?;
         }
@@ -97,7 +97,7 @@ impl Reader {
     ///
     /// # Errors
     /// If the ring could not be read to its end.
-    pub fn finish(mut self) -> Result<Arrived, Failure> {
+    pub(super) fn finish(mut self) -> Result<Arrived, Failure> {
         self.shared.take_rest.store(true, Ordering::Release);
         self.join()?;
         Ok(self.shared.take())

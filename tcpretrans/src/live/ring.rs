@@ -34,7 +34,7 @@ const LAST_RECORDS: Duration = Duration::from_millis(5);
 
 /// The programs, attached, and the thread that empties their ring.
 #[derive(Debug)]
-pub struct Ring {
+pub(super) struct Ring {
     programs: Programs,
     /// `None` once it has ended.
     reader: Option<Reader>,
@@ -51,7 +51,7 @@ pub struct Ring {
 
 impl Ring {
     /// A source that reads nothing yet. `runtime` is what `signals` are listened for in.
-    pub fn new(programs: Programs, runtime: Runtime, signals: Signals, started: Instant) -> Ring {
+    pub(super) fn new(programs: Programs, runtime: Runtime, signals: Signals, started: Instant) -> Ring {
         Ring {
             programs,
             reader: None,
@@ -69,7 +69,7 @@ impl Ring {
     ///
     /// # Errors
     /// If there is no ring of messages.
-    pub fn forward_log(&mut self) -> Result<(), Failure> {
+    pub(super) fn forward_log(&mut self) -> Result<(), Failure> {
         let _in_runtime = self.runtime.enter();
         let logger = aya_log::EbpfLogger::init(self.programs.ebpf_mut())
             .map_err(|error| Failure::io("cannot read the programs' log")(std::io::Error::other(error)))?;
@@ -90,7 +90,7 @@ impl Ring {
     ///
     /// # Errors
     /// If there can be no reader or no ready file.
-    pub fn begin(
+    pub(super) fn begin(
         &mut self,
         config: &Config,
         features: &Features,

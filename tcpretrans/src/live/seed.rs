@@ -12,7 +12,7 @@ const MOST_NAMESPACES: usize = 4096;
 
 /// Has the programs look through the sockets of every network namespace that is traced. What they find comes out
 /// of the ring. A namespace that cannot be entered is skipped with a message.
-pub fn look_through(programs: &mut Programs, filter: &Filter) {
+pub(super) fn look_through(programs: &mut Programs, filter: &Filter) {
     let (namespaces, skipped) = match netns::visible(MOST_NAMESPACES) {
         Ok(found) => found,
         Err(error) => {

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 
 /// SIGINT, SIGTERM, and SIGHUP unless it was ignored when the process started.
 #[derive(Debug)]
-pub struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// The terminal went away. `nohup` has it ignored, and so it stays.
@@ -20,7 +20,7 @@ impl Signals {
     ///
     /// # Errors
     /// From the system.
-    pub fn listen() -> Result<Signals, Failure> {
+    pub(super) fn listen() -> Result<Signals, Failure> {
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt()).map_err(cannot_listen("SIGINT"))?,
             terminate: signal(SignalKind::terminate()).map_err(cannot_listen("SIGTERM"))?,
@@ -32,7 +32,7 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    pub async fn received(&mut self) {
+    pub(super) async fn received(&mut self) {
         let hangup = async {
             match &mut self.hangup {
                 Some(signal) => signal.recv().await,

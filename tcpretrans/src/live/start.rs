@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The `start` event of a trace that begins now.
-pub fn start(config: &Config, features: &Features, hz: u32, clock: Clock) -> Start {
+pub(super) fn start(config: &Config, features: &Features, hz: u32, clock: Clock) -> Start {
     let kernel = nix::sys::utsname::uname()
         .map(|name| name.release().to_string_lossy().into_owned())
         .unwrap_or_default();

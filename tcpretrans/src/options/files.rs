@@ -8,7 +8,7 @@ use super::UsageError;
 ///
 /// # Errors
 /// [`UsageError`] for a directory, or for a path in a directory that does not exist.
-pub fn check_file(option: &'static str, path: &Path) -> Result<(), UsageError> {
+pub(crate) fn check_file(option: &'static str, path: &Path) -> Result<(), UsageError> {
     let shown = path.display();
     if path.is_dir() {
         return Err(UsageError::value(option, format!("{shown} is a directory")));

@@ -5,7 +5,7 @@ use clap::Args;
 /// Which flows: of live tracing and of whatever reads recordings.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Filters")]
-pub struct FilterArgs {
+pub(crate) struct FilterArgs {
     /// Local or remote port: 443,8000-8100
     #[arg(short, long, value_name = "LIST")]
     pub port: Vec<String>,

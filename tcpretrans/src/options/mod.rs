@@ -3,21 +3,21 @@
 mod exit;
 mod files;
 mod filter_args;
-pub mod quantity;
-pub mod selection;
+pub(crate) mod quantity;
+pub(crate) mod selection;
 mod usage;
 
-pub use exit::Exit;
-pub use files::check_file;
-pub use filter_args::FilterArgs;
-pub use selection::Origin;
-pub use usage::UsageError;
+pub(crate) use exit::Exit;
+pub(crate) use files::check_file;
+pub(crate) use filter_args::FilterArgs;
+pub(crate) use selection::Origin;
+pub(crate) use usage::UsageError;
 
 /// `--count`
 ///
 /// # Errors
 /// [`UsageError`] for what is no number above zero.
-pub fn count(text: Option<&str>) -> Result<Option<u64>, UsageError> {
+pub(crate) fn count(text: Option<&str>) -> Result<Option<u64>, UsageError> {
     let count = text.map(quantity::count).transpose();
     count.map_err(|problem| UsageError::value("--count", problem))
 }

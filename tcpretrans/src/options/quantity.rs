@@ -8,7 +8,7 @@ use jiff::{Span, SpanRelativeTo};
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is not a size (a number of bytes, or with K, M or G: 100M)");
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
@@ -26,7 +26,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' is not a time (30s, 5m, 1h30m)");
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let span: Span =
@@ -42,7 +42,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What is wrong, as the end of a sentence.
-pub fn count(text: &str) -> Result<u64, String> {
+pub(crate) fn count(text: &str) -> Result<u64, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),

@@ -16,7 +16,7 @@ use crate::{
 
 /// Where flows and events come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// This machine: cgroups must exist.
     Live,
     /// A recording, perhaps of another machine: cgroups are only names.
@@ -30,7 +30,7 @@ const PID_MAX_LIMIT: u32 = 1 << 22;
 ///
 /// # Errors
 /// [`UsageError`] for the first value that is wrong, or if nothing can match.
-pub fn filter(args: &FilterArgs, origin: Origin) -> Result<Filter, UsageError> {
+pub(crate) fn filter(args: &FilterArgs, origin: Origin) -> Result<Filter, UsageError> {
     let family = match (args.ipv4, args.ipv6) {
         (true, true) => {
             return Err(UsageError::conflict("-4 and -6 together match nothing: leave both out to see both"));

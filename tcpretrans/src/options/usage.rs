@@ -6,7 +6,7 @@ use crate::filter::conflict::Conflict;
 
 /// What is wrong with the command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UsageError {
+pub(crate) enum UsageError {
     /// An option's value.
     #[error("{option}: {problem}")]
     Value {
@@ -25,17 +25,17 @@ pub enum UsageError {
 
 impl UsageError {
     /// Something is wrong with an option's value.
-    pub fn value(option: &'static str, problem: impl Display) -> UsageError {
+    pub(crate) fn value(option: &'static str, problem: impl Display) -> UsageError {
         UsageError::Value { option, problem: problem.to_string() }
     }
 
     /// Options contradict each other.
-    pub fn conflict(sentence: impl Into<String>) -> UsageError {
+    pub(crate) fn conflict(sentence: impl Into<String>) -> UsageError {
         UsageError::Conflict(sentence.into())
     }
 
     /// clap's message without its layout: what is wrong and what may have been meant, on one line.
-    pub fn syntax(error: &clap::Error) -> UsageError {
+    pub(crate) fn syntax(error: &clap::Error) -> UsageError {
         let text = error.to_string();
         let body = text.strip_prefix("error: ").unwrap_or(&text);
         let paragraphs: Vec<String> = body

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, sync::Arc};
 
 /// A process that holds a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub(super) struct Holder {
     /// Its thread group id.
     pub pid: u32,
     /// Its name.
@@ -13,7 +13,7 @@ pub struct Holder {
 
 /// The result of one search. There may be a hundred thousand sockets: the names are kept by process.
 #[derive(Debug, Clone, Default)]
-pub struct Holders {
+pub(super) struct Holders {
     /// PIDs by inode.
     pids: HashMap<u64, u32>,
     names: HashMap<u32, Option<Arc<str>>>,
@@ -23,7 +23,7 @@ impl Holders {
     /// Searches all processes. A process that goes away meanwhile, or that may not be looked into, holds nothing.
     ///
     /// A socket that several hold (after fork) counts as the lowest PID's.
-    pub fn search() -> Holders {
+    pub(super) fn search() -> Holders {
         let mut pids: Vec<u32> = fs::read_dir("/proc")
             .into_iter()
             .flatten()
@@ -44,7 +44,7 @@ impl Holders {
     }
 
     /// Who holds this socket.
-    pub fn get(&self, inode: u64) -> Option<Holder> {
+    pub(super) fn get(&self, inode: u64) -> Option<Holder> {
         let &pid = self.pids.get(&inode)?;
         Some(Holder { pid, comm: self.names.get(&pid).cloned().flatten() })
     }

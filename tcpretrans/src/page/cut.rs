@@ -6,7 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Which part of a text says most, where there is no room for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub(crate) enum Keep {
     /// Sentences and names.
     Beginning,
     /// Paths.
@@ -18,7 +18,7 @@ pub enum Keep {
 }
 
 /// Cuts the text to so many columns; `…` shows where something was taken out.
-pub fn cut(text: &str, columns: usize, keep: Keep) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str, columns: usize, keep: Keep) -> Cow<'_, str> {
     if text.width() <= columns {
         return Cow::Borrowed(text);
     }

@@ -11,31 +11,31 @@ mod wrap;
 
 #[cfg(test)]
 #[path = "../../tests/shared/fits.rs"]
-pub mod proof;
+pub(crate) mod proof;
 
 use anstyle::{AnsiColor, Style};
-pub use cut::{Keep, cut};
-pub use pen::Pen;
-pub use row::Row;
-pub use surface::{Page, columns, wants_colour};
-pub use table::{Block, Cell, Column, Table, side_by_side};
-pub use text::Text;
+pub(crate) use cut::{Keep, cut};
+pub(crate) use pen::Pen;
+pub(crate) use row::Row;
+pub(crate) use surface::{Page, columns, wants_colour};
+pub(crate) use table::{Block, Cell, Column, Table, side_by_side};
+pub(crate) use text::Text;
 pub(crate) use text::styled;
-pub use wrap::wrap;
+pub(crate) use wrap::wrap;
 
 /// Everyday text.
-pub const PLAIN: Style = Style::new();
+pub(crate) const PLAIN: Style = Style::new();
 /// What is there for completeness: explanations, the rest of a list.
-pub const FAINT: Style = Style::new().dimmed();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 /// Titles of sections and columns.
-pub const HEADING: Style = Style::new().bold();
+pub(crate) const HEADING: Style = Style::new().bold();
 /// All is well, or well again.
-pub const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// To be considered.
-pub const NOTICE: Style = AnsiColor::Yellow.on_default();
+pub(crate) const NOTICE: Style = AnsiColor::Yellow.on_default();
 /// Something was refused or reset.
-pub const BAD: Style = AnsiColor::Red.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// A connection fails, or nothing works.
-pub const ALARM: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ALARM: Style = AnsiColor::Red.on_default().bold();
 /// To be copied, or changed by somebody.
-pub const COMMAND: Style = AnsiColor::Cyan.on_default();
+pub(crate) const COMMAND: Style = AnsiColor::Cyan.on_default();

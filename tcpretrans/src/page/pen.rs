@@ -13,41 +13,47 @@ const BELOW: usize = 8;
 
 /// A text that is being written.
 #[derive(Debug)]
-pub struct Pen {
+pub(crate) struct Pen {
     text: String,
     page: Page,
 }
 
 impl Pen {
     /// Nothing yet, for that page.
-    pub fn new(page: Page) -> Pen {
+    pub(crate) fn new(page: Page) -> Pen {
         Pen { text: String::new(), page }
     }
 
     /// The widest that a line may be.
-    pub fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         self.page.columns
     }
 
     /// A line; what does not fit is cut off.
-    pub fn line(&mut self, line: impl Into<Text>) {
+    pub(crate) fn line(&mut self, line: impl Into<Text>) {
         line.into().cut(self.page.columns, Keep::Beginning).write(self.page.colour, &mut self.text);
         self.text.push('\n');
     }
 
     /// An empty line.
-    pub fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         self.text.push('\n');
     }
 
     /// A title, after an empty line.
-    pub fn heading(&mut self, title: &str) {
+    pub(crate) fn heading(&mut self, title: &str) {
         self.gap();
         self.paragraph("", 2, HEADING, title);
     }
 
     /// Words over as many lines as they need. `lead` stands before the first; the others are indented by so much.
-    pub fn paragraph(&mut self, lead: impl Into<Text>, indent: usize, style: Style, words: impl AsRef<str>) {
+    pub(crate) fn paragraph(
+        &mut self,
+        lead: impl Into<Text>,
+        indent: usize,
+        style: Style,
+        words: impl AsRef<str>,
+    ) {
         let (mut lead, mut indent) = (lead.into(), indent);
         if self.page.columns < indent + LEAST_ROOM && lead.width() > BELOW {
             self.line(lead);
@@ -70,21 +76,21 @@ impl Pen {
     }
 
     /// A command to copy: alone on its line, however long.
-    pub fn command(&mut self, indent: usize, command: &str) {
+    pub(crate) fn command(&mut self, indent: usize, command: &str) {
         let line = Text::blank(indent).and(COMMAND, command);
         line.write(self.page.colour, &mut self.text);
         self.text.push('\n');
     }
 
     /// A table.
-    pub fn table(&mut self, table: &Table) {
+    pub(crate) fn table(&mut self, table: &Table) {
         for line in table.lines(self.page.columns) {
             self.line(line);
         }
     }
 
     /// What was written.
-    pub fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 }

@@ -12,7 +12,7 @@ const USUAL_COLUMNS: usize = 80;
 
 /// A place that text is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// No line is wider, but for commands to copy.
     pub columns: usize,
     /// Shows styles as colours.
@@ -21,12 +21,12 @@ pub struct Page {
 
 impl Page {
     /// Standard output as it is now.
-    pub fn stdout() -> Page {
+    pub(crate) fn stdout() -> Page {
         Page::of(&io::stdout())
     }
 
     /// Standard error as it is now.
-    pub fn stderr() -> Page {
+    pub(crate) fn stderr() -> Page {
         Page::of(&io::stderr())
     }
 
@@ -35,14 +35,14 @@ impl Page {
     }
 
     /// The same, no wider than that: long lines are hard to read.
-    pub fn at_most(self, columns: usize) -> Page {
+    pub(crate) fn at_most(self, columns: usize) -> Page {
         Page { columns: self.columns.min(columns), ..self }
     }
 }
 
 /// How wide lines may be: what the environment variable COLUMNS says, else the size of the terminal; `None` if neither
 /// says anything. COLUMNS goes first because shells do not export it: whoever sets it for a command wants that width.
-pub fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
+pub(crate) fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
     let asked = || std::env::var("COLUMNS").ok()?.trim().parse().ok();
     // A pseudo-terminal without a size (`script`, some CI) says 0.
     let measured = || match terminal_size_of(stream) {
@@ -54,7 +54,7 @@ pub fn columns(stream: &(impl IsTerminal + AsFd)) -> Option<usize> {
 
 /// Is colour wanted? As the conventions have it: NO_COLOR (no-color.org), then CLICOLOR_FORCE and CLICOLOR
 /// (bixense.com/clicolors), then whether it is a terminal and which (TERM).
-pub fn wants_colour(stream: &impl IsTerminal) -> bool {
+pub(crate) fn wants_colour(stream: &impl IsTerminal) -> bool {
     let zero_forces_nothing = std::env::var_os("CLICOLOR_FORCE").is_none_or(|value| value != "0");
     if anstyle_query::no_color() {
         false

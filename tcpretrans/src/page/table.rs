@@ -4,14 +4,14 @@ use super::{Keep, Pen, Text};
 
 /// What stands in one place of a table.
 #[derive(Debug, Clone)]
-pub struct Cell {
+pub(crate) struct Cell {
     text: Text,
     keep: Keep,
 }
 
 impl Cell {
     /// A text of which that part stays where there is no room for it all.
-    pub fn keeping(keep: Keep, text: impl Into<Text>) -> Cell {
+    pub(crate) fn keeping(keep: Keep, text: impl Into<Text>) -> Cell {
         Cell { text: text.into(), keep }
     }
 }
@@ -24,7 +24,7 @@ impl<T: Into<Text>> From<T> for Cell {
 
 /// How a column behaves.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub(crate) struct Column {
     right: bool,
     at_least: usize,
     shrinks_to: Option<usize>,
@@ -33,28 +33,28 @@ pub struct Column {
 
 impl Column {
     /// Names.
-    pub const LEFT: Column = Column { right: false, at_least: 0, shrinks_to: None, optional: None };
+    pub(crate) const LEFT: Column = Column { right: false, at_least: 0, shrinks_to: None, optional: None };
     /// Figures.
-    pub const RIGHT: Column = Column { right: true, ..Column::LEFT };
+    pub(crate) const RIGHT: Column = Column { right: true, ..Column::LEFT };
 
     /// Never narrower, so that several tables look alike.
-    pub const fn at_least(self, columns: usize) -> Column {
+    pub(crate) const fn at_least(self, columns: usize) -> Column {
         Column { at_least: columns, ..self }
     }
 
     /// What is in it may be cut to that where there is no room.
-    pub const fn shrinks_to(self, columns: usize) -> Column {
+    pub(crate) const fn shrinks_to(self, columns: usize) -> Column {
         Column { shrinks_to: Some(columns), ..self }
     }
 
     /// Is left out where there is no room; what has the highest number goes first.
-    pub const fn optional(self, order: u8) -> Column {
+    pub(crate) const fn optional(self, order: u8) -> Column {
         Column { optional: Some(order), ..self }
     }
 }
 
 /// Something that can stand beside another one.
-pub trait Block {
+pub(crate) trait Block {
     /// Columns without which it loses something.
     fn needed(&self) -> usize;
 
@@ -74,7 +74,7 @@ enum Tight {
 
 /// Cells in rows and columns.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
     indent: usize,
@@ -84,31 +84,31 @@ pub struct Table {
 
 impl Table {
     /// Without rows.
-    pub fn new(columns: impl IntoIterator<Item = Column>) -> Table {
+    pub(crate) fn new(columns: impl IntoIterator<Item = Column>) -> Table {
         let columns = columns.into_iter().collect();
         Table { columns, rows: Vec::new(), indent: 0, gap: 2, fills: false }
     }
 
     /// Indented by so much.
     #[must_use]
-    pub fn indented(self, indent: usize) -> Table {
+    pub(crate) fn indented(self, indent: usize) -> Table {
         Table { indent, ..self }
     }
 
     /// With so much between the columns, instead of 2.
     #[must_use]
-    pub fn gap(self, gap: usize) -> Table {
+    pub(crate) fn gap(self, gap: usize) -> Table {
         Table { gap, ..self }
     }
 
     /// As wide as there is room: the first column that may shrink takes what is left.
     #[must_use]
-    pub fn filling(self) -> Table {
+    pub(crate) fn filling(self) -> Table {
         Table { fills: true, ..self }
     }
 
     /// Adds a row.
-    pub fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
+    pub(crate) fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
@@ -199,7 +199,7 @@ impl Block for Table {
 const BETWEEN_BLOCKS: usize = 2;
 
 /// Writes blocks beside each other where there is room for that, else below each other.
-pub fn side_by_side(pen: &mut Pen, blocks: &[&dyn Block]) {
+pub(crate) fn side_by_side(pen: &mut Pen, blocks: &[&dyn Block]) {
     let share = |abreast: usize| (pen.columns() + BETWEEN_BLOCKS) / abreast - BETWEEN_BLOCKS;
     let fit = |&abreast: &usize| blocks.iter().all(|block| block.needed() <= share(abreast));
     let abreast = (2..=blocks.len()).rev().find(fit).unwrap_or(1);

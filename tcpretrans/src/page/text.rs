@@ -9,38 +9,38 @@ use crate::words::escape::visible;
 /// Text that is safe to show. Whatever it is made from, file, process or kernel, is escaped on the way in, so that
 /// nothing else reaches a [`super::Pen`]; styles are no part of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     parts: Vec<(Style, String)>,
 }
 
 impl Text {
     /// All in one style.
-    pub fn styled(style: Style, text: impl AsRef<str>) -> Text {
+    pub(crate) fn styled(style: Style, text: impl AsRef<str>) -> Text {
         Text::default().and(style, text)
     }
 
     /// So many columns of nothing.
-    pub fn blank(columns: usize) -> Text {
+    pub(crate) fn blank(columns: usize) -> Text {
         Text::default().pad(columns)
     }
 
     /// Adds a part.
     #[must_use]
-    pub fn and(mut self, style: Style, text: impl AsRef<str>) -> Text {
+    pub(crate) fn and(mut self, style: Style, text: impl AsRef<str>) -> Text {
         self.parts.push((style, visible(text.as_ref()).into_owned()));
         self
     }
 
     /// Adds another text.
     #[must_use]
-    pub fn then(mut self, text: Text) -> Text {
+    pub(crate) fn then(mut self, text: Text) -> Text {
         self.parts.extend(text.parts);
         self
     }
 
     /// Adds blanks until it is that wide.
     #[must_use]
-    pub fn pad(self, columns: usize) -> Text {
+    pub(crate) fn pad(self, columns: usize) -> Text {
         match columns.saturating_sub(self.width()) {
             0 => self,
             missing => self.and(PLAIN, " ".repeat(missing)),
@@ -48,18 +48,18 @@ impl Text {
     }
 
     /// Columns.
-    pub fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.parts.iter().map(|(_, text)| text.width()).sum()
     }
 
     /// The text without its styles.
-    pub fn content(&self) -> String {
+    pub(crate) fn content(&self) -> String {
         self.parts.iter().map(|(_, text)| text.as_str()).collect()
     }
 
     /// No wider than that. A text that has to be cut keeps the style of its first part.
     #[must_use]
-    pub fn cut(self, columns: usize, keep: Keep) -> Text {
+    pub(crate) fn cut(self, columns: usize, keep: Keep) -> Text {
         if self.width() <= columns {
             return self;
         }

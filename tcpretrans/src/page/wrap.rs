@@ -6,7 +6,7 @@ const UNITS: [&str; 14] =
     ["ms", "s", "min", "h", "d", "B", "kB", "MB", "GB", "TB", "KiB", "MiB", "%", "bytes"];
 
 /// Breaks a text into lines of so many columns, the first one beginning with `first`, the others with `rest`.
-pub fn wrap(text: &str, columns: usize, first: &str, rest: &str) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize, first: &str, rest: &str) -> Vec<String> {
     let text = glued(text);
     let options =
         textwrap::Options::new(columns).initial_indent(first).subsequent_indent(rest).break_words(true);

@@ -10,7 +10,7 @@ use crate::{
 /// Where events go, and which there are.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
-pub struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// Where to.
     #[command(flatten)]
     pub sinks: AllSinkArgs,
@@ -28,7 +28,7 @@ pub struct OutputArgs {
 
 /// Where events go, and what else is said of them.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct OutputConfig {
+pub(crate) struct OutputConfig {
     /// Where to.
     pub sinks: AllSinks,
     /// Totals at the end.
@@ -41,7 +41,7 @@ pub struct OutputConfig {
 }
 
 /// Without `--warn-at`.
-pub const DEFAULT_WARN_AT_PERCENT: u8 = 50;
+pub(crate) const DEFAULT_WARN_AT_PERCENT: u8 = 50;
 
 impl OutputArgs {
     /// Understands the options of whatever prints events. `useful_without`: it does something even if nothing is
@@ -49,7 +49,7 @@ impl OutputArgs {
     ///
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
-    pub fn config(&self, origin: Origin, useful_without: bool) -> Result<OutputConfig, UsageError> {
+    pub(crate) fn config(&self, origin: Origin, useful_without: bool) -> Result<OutputConfig, UsageError> {
         let sinks = self.sinks.config(origin)?;
         if sinks.is_empty() && !self.summary && !useful_without {
             return Err(UsageError::conflict("-q alone leaves nothing to see: add -o FILE or --summary"));

@@ -2,24 +2,24 @@
 
 /// A period of some clock's time, ns.
 #[derive(Debug, Clone, Copy)]
-pub struct Every {
+pub(crate) struct Every {
     period_ns: u64,
     next_ns: u64,
 }
 
 impl Every {
     /// For the first time at once, then with so much time in between.
-    pub fn period(period_ns: u64) -> Every {
+    pub(crate) fn period(period_ns: u64) -> Every {
         Every { period_ns, next_ns: 0 }
     }
 
     /// When it is due next.
-    pub fn next_ns(&self) -> u64 {
+    pub(crate) fn next_ns(&self) -> u64 {
         self.next_ns
     }
 
     /// Is it due? If so, the next time is a period from now: what was missed is not made up for.
-    pub fn is_due(&mut self, now_ns: u64) -> bool {
+    pub(crate) fn is_due(&mut self, now_ns: u64) -> bool {
         let due = now_ns >= self.next_ns;
         if due {
             self.next_ns = now_ns.saturating_add(self.period_ns);

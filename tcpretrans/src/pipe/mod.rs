@@ -5,15 +5,15 @@
 //! what they do in time. Everything runs on one thread, between whose steps the source waits for records, for the user,
 //! and for the next tick.
 
-pub mod args;
+pub(crate) mod args;
 mod every;
 mod outputs;
 mod source;
 mod trace;
 
-pub use every::Every;
+pub(crate) use every::Every;
 use outputs::Outputs;
-pub use source::{Input, Source, Supply, Woken};
+pub(crate) use source::{Input, Source, Supply, Woken};
 pub use trace::Trace;
 
 use crate::{
@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// How often source and sinks are told that time passes.
-pub const TICK_NS: u64 = 500_000_000;
+pub(crate) const TICK_NS: u64 = 500_000_000;
 
 /// Feeds the pipe from `source` until that is exhausted, the user says stop, enough was printed, or its time is
 /// `stop_ns`. Then the source ends the trace.
 ///
 /// # Errors
 /// The source's.
-pub fn run(source: &mut impl Source, pipe: &mut Pipe, stop_ns: Option<u64>) -> Result<(), Failure> {
+pub(crate) fn run(source: &mut impl Source, pipe: &mut Pipe, stop_ns: Option<u64>) -> Result<(), Failure> {
     let mut tick = Every::period(TICK_NS);
     while !pipe.outputs.is_enough() {
         match source.wait(tick.next_ns().min(stop_ns.unwrap_or(u64::MAX))) {
@@ -56,7 +56,7 @@ pub fn run(source: &mut impl Source, pipe: &mut Pipe, stop_ns: Option<u64>) -> R
 
 /// What a source feeds: the trace that is on, and where its events go.
 #[derive(Debug)]
-pub struct Pipe {
+pub(crate) struct Pipe {
     outputs: Outputs,
     trace: Option<Trace>,
     clock: Clock,
@@ -66,7 +66,7 @@ pub struct Pipe {
 
 impl Pipe {
     /// Writes to `sinks` what passes the gate, at most `count` flow events.
-    pub fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Pipe {
+    pub(crate) fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Pipe {
         Pipe {
             outputs: Outputs::new(gate, sinks, count),
             trace: None,
@@ -76,22 +76,22 @@ impl Pipe {
     }
 
     /// The wall clock by which events are written from now on.
-    pub fn set_clock(&mut self, clock: Clock) {
+    pub(crate) fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
     }
 
     /// Begins a trace with its `start` event.
-    pub fn begin(&mut self, start: Event, config: flow::Config) {
+    pub(crate) fn begin(&mut self, start: Event, config: flow::Config) {
         self.trace = Some(Trace::begin(start, config));
     }
 
     /// The trace that is on.
-    pub fn trace(&mut self) -> Option<&mut Trace> {
+    pub(crate) fn trace(&mut self) -> Option<&mut Trace> {
         self.trace.as_mut()
     }
 
     /// Writes what has come of the trace.
-    pub fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         if let Some(trace) = &mut self.trace {
             for event in trace.take_events() {
                 self.outputs.write(&event, &self.clock);
@@ -100,18 +100,18 @@ impl Pipe {
     }
 
     /// Writes one event. For a source that holds them back for a while.
-    pub fn write_event(&mut self, event: &Event) {
+    pub(crate) fn write_event(&mut self, event: &Event) {
         self.outputs.write(event, &self.clock);
     }
 
     /// Nothing more is wanted.
-    pub fn is_enough(&self) -> bool {
+    pub(crate) fn is_enough(&self) -> bool {
         self.outputs.is_enough()
     }
 
     /// Ends the trace with an `end` event, after everything else. `known` is what the source knows of it: its length,
     /// its records, and how many were lost at least.
-    pub fn end(&mut self, end_ns: u64, known: &End) {
+    pub(crate) fn end(&mut self, end_ns: u64, known: &End) {
         self.write();
         let Some(trace) = self.trace.take() else { return };
         self.duration_ms += known.duration_ms;
@@ -119,7 +119,7 @@ impl Pipe {
     }
 
     /// The trace is over, and how it ended is not known: what was taken by then is all.
-    pub fn break_off(&mut self, latest_ns: u64, duration_ms: u64) {
+    pub(crate) fn break_off(&mut self, latest_ns: u64, duration_ms: u64) {
         if let Some(trace) = &mut self.trace {
             trace.finish(latest_ns);
             self.duration_ms += duration_ms;
@@ -129,7 +129,7 @@ impl Pipe {
     }
 
     /// Everything out; what was printed in all, and how long the traces were, ms.
-    pub fn finish(self) -> (Totals, u64) {
+    pub(crate) fn finish(self) -> (Totals, u64) {
         (self.outputs.finish(), self.duration_ms)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Hands the events that pass the gate to the sinks, and counts them.
-pub struct Outputs {
+pub(super) struct Outputs {
     gate: Gate,
     sinks: Vec<Box<dyn Sink>>,
     /// Of the trace that is on.
@@ -29,18 +29,18 @@ impl std::fmt::Debug for Outputs {
 
 impl Outputs {
     /// Writes to `sinks` what passes the gate; at most `count` flow events.
-    pub fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Outputs {
+    pub(super) fn new(gate: Gate, sinks: Vec<Box<dyn Sink>>, count: Option<u64>) -> Outputs {
         let (totals, ended) = (Totals::default(), Totals::default());
         Outputs { gate, sinks, totals, ended, left: count, enough: false }
     }
 
     /// Is nothing more wanted?
-    pub fn is_enough(&self) -> bool {
+    pub(super) fn is_enough(&self) -> bool {
         self.enough
     }
 
     /// Writes an event.
-    pub fn write(&mut self, event: &Event, clock: &Clock) {
+    pub(super) fn write(&mut self, event: &Event, clock: &Clock) {
         if matches!(event.what, What::Start(_)) {
             self.gate.forget();
         }
@@ -61,7 +61,7 @@ impl Outputs {
     }
 
     /// Brings everything out, and reports what a sink lost.
-    pub fn flush(&mut self, now_ns: u64, clock: &Clock) {
+    pub(super) fn flush(&mut self, now_ns: u64, clock: &Clock) {
         self.each(|sink| sink.flush());
         let records = self.take_lost();
         if records > 0 {
@@ -71,13 +71,13 @@ impl Outputs {
     }
 
     /// Tells the sinks that time has passed.
-    pub fn tick(&mut self, now_ns: u64, clock: &Clock) {
+    pub(super) fn tick(&mut self, now_ns: u64, clock: &Clock) {
         self.each(|sink| sink.tick(now_ns, clock));
     }
 
     /// The last event of a trace, and everything out. `known` is what the source knows of the trace: its length, its
     /// records, and how many were lost at least; the counts of events are those of what was printed.
-    pub fn end(&mut self, end_ns: u64, known: &End, flows_left: u64, clock: &Clock) {
+    pub(super) fn end(&mut self, end_ns: u64, known: &End, flows_left: u64, clock: &Clock) {
         // What an output cannot write now is lost for good, and `end` has to count it.
         self.each(|sink| sink.finish());
         let records = self.take_lost();
@@ -103,7 +103,7 @@ impl Outputs {
     }
 
     /// Everything out; what was printed in all.
-    pub fn finish(mut self) -> Totals {
+    pub(super) fn finish(mut self) -> Totals {
         self.each(|sink| sink.finish());
         self.ended.add(&self.totals);
         self.ended

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 ///
 /// All times are the source's own monotonic time, ns: that of the kernel for the ring, that of the latest line for a
 /// recording. The driver has no other clock.
-pub trait Source {
+pub(crate) trait Source {
     /// The time now.
     fn now_ns(&self) -> u64;
 
@@ -37,7 +37,7 @@ pub trait Source {
 
 /// Why a wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
+pub(crate) enum Woken {
     /// There may be something to take, or it is time.
     ByTime,
     /// The user wants something.
@@ -46,14 +46,14 @@ pub enum Woken {
 
 /// What comes from outside while a trace is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// SIGINT, SIGTERM or SIGHUP: end in good order.
     Stop,
 }
 
 /// Is there more to come?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Supply {
+pub(crate) enum Supply {
     /// Perhaps.
     Open,
     /// No.

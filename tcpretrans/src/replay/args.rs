@@ -13,7 +13,7 @@ use crate::{
 
 /// Options of `tcpretrans replay`.
 #[derive(Debug, Args)]
-pub struct ReplayArgs {
+pub(crate) struct ReplayArgs {
     /// Logs of -o or of --format json, in any order; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct ReplayArgs {
 
 /// A replay.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ReplayConfig {
+pub(crate) struct ReplayConfig {
     /// The recordings.
     pub files: Vec<PathBuf>,
     /// Which flows.
@@ -46,7 +46,7 @@ impl ReplayConfig {
     ///
     /// # Errors
     /// [`UsageError`] for the first thing that is wrong.
-    pub fn from_args(args: &ReplayArgs) -> Result<ReplayConfig, UsageError> {
+    pub(crate) fn from_args(args: &ReplayArgs) -> Result<ReplayConfig, UsageError> {
         let output = args.output.config(Origin::Recording, false)?;
         if let Some(log) = &output.sinks.log
             && args.files.iter().any(|file| recording::is_same_file(file, &log.path))

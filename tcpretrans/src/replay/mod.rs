@@ -1,8 +1,8 @@
 //! `tcpretrans replay`: a recording run through the correlation of live tracing, printed as live tracing prints.
 
-pub mod args;
-pub mod line;
-pub mod pace;
+pub(crate) mod args;
+pub(crate) mod line;
+pub(crate) mod pace;
 mod recording;
 
 use std::io::{self, IsTerminal};
@@ -26,7 +26,7 @@ use crate::{
 ///
 /// # Errors
 /// Files that are no recording, an output that cannot be opened, reading that fails on the way.
-pub fn run(config: &ReplayConfig) -> Result<Exit, Failure> {
+pub(crate) fn run(config: &ReplayConfig) -> Result<Exit, Failure> {
     let reader = Reader::open(&config.files, Detail::Whole)?;
     play(reader, config, None)
 }
@@ -35,7 +35,7 @@ pub fn run(config: &ReplayConfig) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// An output that cannot be opened, reading that fails on the way.
-pub fn play(reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> Result<Exit, Failure> {
+pub(crate) fn play(reader: Reader, config: &ReplayConfig, pace: Option<Pace>) -> Result<Exit, Failure> {
     let sinks = config.output.sinks.open()?;
     let mut pipe = Pipe::new(Gate::new(config.filter.clone(), Before::Nothing), sinks, config.count);
     let draws_on_terminal = config.output.sinks.stdout.is_some() && io::stdout().is_terminal();

@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// Keeps the pace of what is printed.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// How many times as fast as it happened.
     speed: f64,
     /// Of the latest event that was printed.
@@ -18,12 +18,12 @@ pub struct Pace {
 
 impl Pace {
     /// `speed` times as fast as it happened; more than zero.
-    pub fn new(speed: f64) -> Pace {
+    pub(crate) fn new(speed: f64) -> Pace {
         Pace { speed, latest_ns: None }
     }
 
     /// How long to wait before this is printed. To be asked once for each event.
-    pub fn before(&mut self, event: &Event) -> Duration {
+    pub(crate) fn before(&mut self, event: &Event) -> Duration {
         if !event.what.role().paced {
             return Duration::ZERO;
         }

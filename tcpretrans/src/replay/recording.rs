@@ -15,7 +15,7 @@ use crate::{
 
 /// A recording that is being played.
 #[derive(Debug)]
-pub struct Recording {
+pub(super) struct Recording {
     reader: Reader,
     changes: Changes,
     pace: Option<Pace>,
@@ -35,7 +35,7 @@ pub struct Recording {
 
 impl Recording {
     /// Plays what `reader` reads; as fast as possible without a `pace`.
-    pub fn new(reader: Reader, changes: Changes, pace: Option<Pace>, progress: Progress) -> Recording {
+    pub(super) fn new(reader: Reader, changes: Changes, pace: Option<Pace>, progress: Progress) -> Recording {
         Recording {
             reader,
             changes,
@@ -51,12 +51,12 @@ impl Recording {
     }
 
     /// Lines before the first `start`, which could not be played.
-    pub fn lines_without_start(&self) -> u64 {
+    pub(super) fn lines_without_start(&self) -> u64 {
         self.without_start
     }
 
     /// What was read, and why not to its end.
-    pub fn into_reader(self) -> (Reader, Option<ReadError>) {
+    pub(super) fn into_reader(self) -> (Reader, Option<ReadError>) {
         (self.reader, self.failure)
     }
 

@@ -8,7 +8,7 @@ use crate::{options::FilterArgs, report::tally::groups::By};
 
 /// Options of `tcpretrans report`.
 #[derive(Debug, Default, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     /// Recordings: logs that `tcpretrans -o FILE` wrote; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
@@ -23,7 +23,7 @@ pub struct ReportArgs {
 /// What the report looks like.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Report")]
-pub struct ReportOptions {
+pub(crate) struct ReportOptions {
     /// A table by group instead of the overview
     #[arg(long, value_enum, value_name = "GROUP")]
     pub by: Option<ReportBy>,
@@ -43,7 +43,7 @@ pub struct ReportOptions {
 
 /// What flows are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportBy {
+pub(crate) enum ReportBy {
     /// Remote address
     Remote,
     /// Port of the service: the lower one of the two
@@ -70,7 +70,7 @@ impl From<ReportBy> for By {
 
 /// How `report` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum ReportFormat {
+pub(crate) enum ReportFormat {
     /// For people
     #[default]
     Text,

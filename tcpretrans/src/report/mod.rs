@@ -2,12 +2,12 @@
 //!
 //! `tally` sums up (pure), `screen` shows it to people, `json` to machines.
 
-pub mod args;
+pub(crate) mod args;
 mod ending;
 mod json;
 mod screen;
-pub mod tally;
-pub mod window;
+pub(crate) mod tally;
+pub(crate) mod window;
 
 use std::{
     io::{self, Write},
@@ -45,7 +45,7 @@ struct Subject {
 ///
 /// # Errors
 /// Wrong options, files that are no recordings, and failures to read or write.
-pub fn run(args: &ReportArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &ReportArgs) -> Result<Exit, Failure> {
     let zone = TimeZone::system();
     let filter = selection::filter(&args.filter, Origin::Recording)?;
     let top = args.report.top.as_deref().map(quantity::count).transpose();

@@ -12,7 +12,7 @@ use crate::options::{UsageError, quantity};
 
 /// A time as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Moment {
+pub(crate) enum Moment {
     /// A moment: ns since 1970.
     At(i64),
     /// A time of day, without the day.
@@ -26,7 +26,7 @@ impl Moment {
     ///
     /// # Errors
     /// A [`UsageError`] that shows the forms that there are.
-    pub fn parse(option: &'static str, text: &str, zone: &TimeZone) -> Result<Moment, UsageError> {
+    pub(crate) fn parse(option: &'static str, text: &str, zone: &TimeZone) -> Result<Moment, UsageError> {
         let text = text.trim();
         let wrong = || {
             UsageError::value(
@@ -60,7 +60,7 @@ impl Moment {
     }
 
     /// Does it mean something only if the recording's end is known?
-    pub fn needs_the_end(&self) -> bool {
+    pub(crate) fn needs_the_end(&self) -> bool {
         !matches!(self, Moment::At(_))
     }
 }
@@ -72,7 +72,7 @@ fn at(local: DateTime, zone: &TimeZone) -> Option<Moment> {
 
 /// A span of time: from `since_ns`, and before `until_ns`; ns since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Window {
+pub(crate) struct Window {
     /// `None`: from the beginning.
     pub since_ns: Option<i64>,
     /// `None`: to the end.
@@ -87,7 +87,7 @@ impl Window {
     ///
     /// # Errors
     /// If the end comes before the beginning.
-    pub fn of(
+    pub(crate) fn of(
         since: Option<&Moment>,
         until: Option<&Moment>,
         end_ns: i64,
@@ -109,13 +109,13 @@ impl Window {
     }
 
     /// Is that time in it?
-    pub fn contains(&self, wall_ns: i64) -> bool {
+    pub(crate) fn contains(&self, wall_ns: i64) -> bool {
         self.since_ns.is_none_or(|since_ns| since_ns <= wall_ns)
             && self.until_ns.is_none_or(|until_ns| wall_ns < until_ns)
     }
 
     /// Is it everything?
-    pub fn is_everything(&self) -> bool {
+    pub(crate) fn is_everything(&self) -> bool {
         *self == Window::default()
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-pub use args::LogArgs;
+pub(crate) use args::LogArgs;
 #[cfg(test)]
 pub(crate) use args::LogConfig;
 use bytes::BytesMut;
@@ -30,7 +30,7 @@ const TOO_MUCH: usize = 4 * 1024 * 1024;
 /// A file of JSON Lines. Every file begins with the `start` event that was written first, rotated ones too;
 /// that of an appended run stands where the run begins.
 #[derive(Debug)]
-pub struct LogFile {
+pub(crate) struct LogFile {
     path: PathBuf,
     rotation: Option<Rotation>,
     /// `None`: to be opened before the next write.
@@ -60,7 +60,7 @@ impl LogFile {
     ///
     /// # Errors
     /// [`SinkError::Outage`] if that is impossible.
-    pub fn open(path: &Path, rotation: Option<Rotation>) -> Result<LogFile, SinkError> {
+    pub(crate) fn open(path: &Path, rotation: Option<Rotation>) -> Result<LogFile, SinkError> {
         let file = OpenFile::append(path).map_err(|source| SinkError::Outage {
             doing: "open",
             place: path.display().to_string(),

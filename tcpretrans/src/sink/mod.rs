@@ -1,24 +1,24 @@
 //! Where events go: the table on a terminal, JSON Lines, the log file.
 
-pub mod json_lines;
-pub mod log_file;
+pub(crate) mod json_lines;
+pub(crate) mod log_file;
 mod outage;
-pub mod registry;
+pub(crate) mod registry;
 mod rotation;
-pub mod stdout;
-pub mod stream;
-pub mod summary;
-pub mod table;
-pub mod whole_lines;
+pub(crate) mod stdout;
+pub(crate) mod stream;
+pub(crate) mod summary;
+pub(crate) mod table;
+pub(crate) mod whole_lines;
 
 use std::io;
 
 pub use json_lines::JsonSink;
-pub use rotation::Rotation;
-pub use stdout::Format;
+pub(crate) use rotation::Rotation;
+pub(crate) use stdout::Format;
 pub use stream::Stream;
-pub use summary::Totals;
-pub use table::TableSink;
+pub(crate) use summary::Totals;
+pub(crate) use table::TableSink;
 
 use crate::event::{Clock, Event, Lost, LostWhere, What};
 

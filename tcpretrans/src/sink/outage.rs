@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Whether there is an outage, and when to try again.
 #[derive(Debug)]
-pub struct Outage {
+pub(super) struct Outage {
     first_wait: Duration,
     /// The last wait, and when it is over.
     waiting: Option<(Duration, Instant)>,
@@ -15,22 +15,22 @@ impl Outage {
     const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
     /// No outage.
-    pub fn none() -> Outage {
+    pub(super) fn none() -> Outage {
         Outage::with_first_wait(Self::FIRST_WAIT)
     }
 
     /// No outage; the first wait will be so long, each further one twice as long, up to some seconds.
-    pub fn with_first_wait(first_wait: Duration) -> Outage {
+    pub(super) fn with_first_wait(first_wait: Duration) -> Outage {
         Outage { first_wait, waiting: None }
     }
 
     /// Is it time to try (again)?
-    pub fn may_try(&self, now: Instant) -> bool {
+    pub(super) fn may_try(&self, now: Instant) -> bool {
         self.waiting.is_none_or(|(_, until)| now >= until)
     }
 
     /// Notes a failure. True: it is the first of this outage, and should be reported.
-    pub fn failed(&mut self, now: Instant) -> bool {
+    pub(super) fn failed(&mut self, now: Instant) -> bool {
         let wait = match self.waiting {
             None => self.first_wait,
             Some((last, _)) => (last * 2).min(Self::LONGEST_WAIT),
@@ -39,7 +39,7 @@ impl Outage {
     }
 
     /// Notes a success.
-    pub fn over(&mut self) {
+    pub(super) fn over(&mut self) {
         self.waiting = None;
     }
 }

@@ -5,7 +5,7 @@ use super::{Sink, SinkError, log_file::LogArgs, stdout::StdoutArgs};
 use crate::options::{Origin, UsageError};
 
 /// The options of one sink, as they were typed.
-pub trait SinkArgs: clap::Args {
+pub(crate) trait SinkArgs: clap::Args {
     /// What they mean.
     type Config: SinkConfig;
 
@@ -17,7 +17,7 @@ pub trait SinkArgs: clap::Args {
 }
 
 /// A sink that was asked for.
-pub trait SinkConfig {
+pub(crate) trait SinkConfig {
     /// Whether it makes sense for a recording that is played again, for which each sink has to answer. `None`: it takes
     /// events of the past as it takes those of the present. Else the sentence that says why it does not: something that
     /// speaks of the present (a metrics endpoint, a collector) is refused there.
@@ -42,13 +42,13 @@ macro_rules! sinks {
     ($($(#[$doc:meta])* $name:ident: $args:ty,)+) => {
         /// The options of all sinks.
         #[derive(Debug, Default, clap::Args)]
-        pub struct AllSinkArgs {
+        pub(crate) struct AllSinkArgs {
             $($(#[$doc])* #[command(flatten)] pub $name: $args,)+
         }
 
         /// The sinks that were asked for.
         #[derive(Debug, Clone, PartialEq, Default)]
-        pub struct AllSinks {
+        pub(crate) struct AllSinks {
             $($(#[$doc])* pub $name: Option<<$args as SinkArgs>::Config>,)+
         }
 
@@ -57,7 +57,7 @@ macro_rules! sinks {
             ///
             /// # Errors
             /// [`UsageError`] for the first thing that is wrong, or for a sink that makes no sense there.
-            pub fn config(&self, origin: Origin) -> Result<AllSinks, UsageError> {
+            pub(crate) fn config(&self, origin: Origin) -> Result<AllSinks, UsageError> {
                 let sinks = AllSinks { $($name: self.$name.config()?,)+ };
                 $(check_origin(sinks.$name.as_ref(), origin)?;)+
                 Ok(sinks)
@@ -66,7 +66,7 @@ macro_rules! sinks {
 
         impl AllSinks {
             /// Was none asked for?
-            pub fn is_empty(&self) -> bool {
+            pub(crate) fn is_empty(&self) -> bool {
                 $(self.$name.is_none())&&+
             }
 
@@ -74,7 +74,7 @@ macro_rules! sinks {
             ///
             /// # Errors
             /// From the first that cannot be opened.
-            pub fn open(&self) -> Result<Vec<Box<dyn Sink>>, SinkError> {
+            pub(crate) fn open(&self) -> Result<Vec<Box<dyn Sink>>, SinkError> {
                 let mut sinks = Vec::new();
                 $(if let Some(config) = &self.$name {
                     sinks.push(config.open()?);
@@ -101,13 +101,13 @@ mod tests {
 
     /// What another sink would bring: its options, what they mean, and itself.
     #[derive(Debug, Default, Args)]
-    pub struct MetricsArgs {
+    pub(super) struct MetricsArgs {
         #[arg(long)]
         metrics: Option<String>,
     }
 
     #[derive(Debug, Clone, PartialEq)]
-    pub struct Metrics(String);
+    pub(super) struct Metrics(String);
 
     impl SinkArgs for MetricsArgs {
         type Config = Metrics;

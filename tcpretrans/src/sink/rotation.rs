@@ -7,7 +7,7 @@ use std::{
 
 /// When to rotate, and how many old files to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     /// No file grows beyond this, but for a single line that is longer.
     pub max_bytes: u64,
     /// Old files to keep: FILE.1 is the newest.
@@ -15,7 +15,7 @@ pub struct Rotation {
 }
 
 /// FILE.`number`
-pub fn numbered(path: &Path, number: u32) -> PathBuf {
+pub(super) fn numbered(path: &Path, number: u32) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
@@ -25,7 +25,7 @@ pub fn numbered(path: &Path, number: u32) -> PathBuf {
 ///
 /// # Errors
 /// From renaming. FILE is then still there, and nothing was lost but what rotation takes away anyway.
-pub fn shift(path: &Path, keep: u32) -> io::Result<()> {
+pub(super) fn shift(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return unless_missing(fs::remove_file(path));
     }

@@ -11,7 +11,7 @@ use crate::options::UsageError;
 /// Options of standard output.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
-pub struct StdoutArgs {
+pub(crate) struct StdoutArgs {
     /// What standard output looks like [default: table]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
@@ -22,7 +22,7 @@ pub struct StdoutArgs {
 
 /// What standard output looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people
     #[default]
     Table,

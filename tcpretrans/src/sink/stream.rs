@@ -126,7 +126,7 @@ impl<T: Target> Stream<T> {
 }
 
 /// How many events a buffer holds.
-pub fn count_lines(lines: &[u8]) -> u64 {
+pub(crate) fn count_lines(lines: &[u8]) -> u64 {
     lines.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 

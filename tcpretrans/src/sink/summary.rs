@@ -10,11 +10,11 @@ use crate::{
 
 /// Counts events as they are printed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Totals(End);
+pub(crate) struct Totals(End);
 
 impl Totals {
     /// Counts one event.
-    pub fn count(&mut self, event: &Event) {
+    pub(crate) fn count(&mut self, event: &Event) {
         let Totals(end) = self;
         match &event.what {
             What::Retransmit(retransmit) => {
@@ -64,17 +64,17 @@ impl Totals {
     }
 
     /// Counts losses without an event.
-    pub fn lose(&mut self, place: LostWhere, records: u64) {
+    pub(crate) fn lose(&mut self, place: LostWhere, records: u64) {
         *self.0.lost.entry(place).or_default() += records;
     }
 
     /// How many were lost there.
-    pub fn lost(&self, place: LostWhere) -> u64 {
+    pub(crate) fn lost(&self, place: LostWhere) -> u64 {
         self.0.lost.get(&place).copied().unwrap_or(0)
     }
 
     /// Adds those of another trace.
-    pub fn add(&mut self, other: &Totals) {
+    pub(crate) fn add(&mut self, other: &Totals) {
         // Each by name, so that none is forgotten. What is no count of events is not the totals' business.
         let End {
             duration_ms: _,
@@ -105,7 +105,7 @@ impl Totals {
     }
 
     /// The totals so far, but for the records. Every place of loss is there, so that 0 is a statement.
-    pub fn into_end(mut self, duration_ms: u64) -> End {
+    pub(crate) fn into_end(mut self, duration_ms: u64) -> End {
         for place in LostWhere::ALL {
             self.lose(place, 0);
         }
@@ -113,7 +113,7 @@ impl Totals {
     }
 
     /// As [`summary`].
-    pub fn summary(&self, duration_ms: u64, page: Page) -> String {
+    pub(crate) fn summary(&self, duration_ms: u64, page: Page) -> String {
         summary(&self.clone().into_end(duration_ms), page)
     }
 }
@@ -125,7 +125,7 @@ fn add_counts<K: Copy + Ord>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u
 }
 
 /// `--summary`: a few lines for people.
-pub fn summary(end: &End, page: Page) -> String {
+pub(crate) fn summary(end: &End, page: Page) -> String {
     let mut pen = Pen::new(page);
     let mut say = |text: String| pen.paragraph("", 2, PLAIN, text);
     say(format!("Traced for {}.", millis(end.duration_ms)));

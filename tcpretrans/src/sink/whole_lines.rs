@@ -32,7 +32,7 @@ impl Target for File {
 
 /// Writes lines whole.
 #[derive(Debug)]
-pub struct WholeLines<T> {
+pub(crate) struct WholeLines<T> {
     target: T,
     /// The output ends in a line without its newline.
     torn: bool,
@@ -40,12 +40,12 @@ pub struct WholeLines<T> {
 
 impl<T: Target> WholeLines<T> {
     /// `torn`: what is there already ends in a line without its newline, as a crash leaves it.
-    pub fn new(target: T, torn: bool) -> Self {
+    pub(crate) fn new(target: T, torn: bool) -> Self {
         WholeLines { target, torn }
     }
 
     /// What is written to.
-    pub fn target(&self) -> &T {
+    pub(crate) fn target(&self) -> &T {
         &self.target
     }
 
@@ -54,7 +54,7 @@ impl<T: Target> WholeLines<T> {
     ///
     /// # Errors
     /// The target's. `lines` then begins with the first line that is not out.
-    pub fn write(&mut self, lines: &mut BytesMut) -> io::Result<()> {
+    pub(crate) fn write(&mut self, lines: &mut BytesMut) -> io::Result<()> {
         if self.torn && !lines.is_empty() {
             self.target.write_all(b"\n")?;
             self.torn = false;

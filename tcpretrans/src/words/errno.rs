@@ -18,7 +18,7 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// `ETIMEDOUT` for 110; the number itself where it has no name.
-pub fn name(number: i32) -> Cow<'static, str> {
+pub(crate) fn name(number: i32) -> Cow<'static, str> {
     match usize::try_from(number).ok().and_then(|at| NAMES.get(at)) {
         Some(name) if !name.is_empty() => Cow::Borrowed(name),
         _ => Cow::Owned(number.to_string()),
@@ -26,7 +26,7 @@ pub fn name(number: i32) -> Cow<'static, str> {
 }
 
 /// The number that [`name`] has made that text of.
-pub fn number(name: &str) -> Option<i32> {
+pub(crate) fn number(name: &str) -> Option<i32> {
     match NAMES.iter().position(|known| known == name) {
         Some(at) if !name.is_empty() => i32::try_from(at).ok(),
         _ => name.parse().ok(),
@@ -34,7 +34,7 @@ pub fn number(name: &str) -> Option<i32> {
 }
 
 /// `EHOSTUNREACH (No route to host)`
-pub fn described(number: i32) -> String {
+pub(crate) fn described(number: i32) -> String {
     match Errno::from_raw(number) {
         Errno::UnknownErrno => format!("error {number}"),
         known => format!("{known:?} ({})", known.desc()),

@@ -13,7 +13,7 @@ fn is_unsafe(c: char) -> bool {
 
 /// The text with whatever is not plainly visible written as Rust would: `\u{1b}`, `\n`. What is visible already stays
 /// as it is, so to do it twice does no harm.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     // Most text is ASCII, of which a byte tells.
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain || !text.contains(is_unsafe) {

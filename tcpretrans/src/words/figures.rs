@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
 /// `1,234,567`: for sentences.
-pub fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -14,7 +14,7 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// `1 byte`, `1,448 bytes`, `2 losses`: words that take an s or, after an s, es. [`counted`] for all others.
-pub fn count(number: u64, word: &str) -> String {
+pub(crate) fn count(number: u64, word: &str) -> String {
     let ending = match word.ends_with('s') {
         _ if number == 1 => "",
         true => "es",
@@ -24,18 +24,18 @@ pub fn count(number: u64, word: &str) -> String {
 }
 
 /// `1 recovery`, `12,345 recoveries`, `2 sessions have`
-pub fn counted(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
 /// `31`, `9999`, `48.2k`, `3.1M`: for columns.
-pub fn short(number: u64) -> String {
+pub(crate) fn short(number: u64) -> String {
     let (text, unit) = scaled(number, 10_000);
     format!("{text}{unit}")
 }
 
 /// `850 B`, `48.2 kB`: for sentences.
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let (text, unit) = scaled(bytes, 1000);
     format!("{text} {unit}B")
 }
@@ -57,7 +57,7 @@ fn scaled(number: u64, exact_below: u64) -> (String, &'static str) {
 }
 
 /// `7 %`: so much of the whole. `0 %` only if it is nothing, `100 %` only if it is all.
-pub fn percent(part: u64, whole: u64) -> String {
+pub(crate) fn percent(part: u64, whole: u64) -> String {
     let percent = (part as f64 * 100.0 / whole as f64).round() as u64;
     match part {
         0 => "0 %".to_owned(),

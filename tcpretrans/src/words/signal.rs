@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use nix::sys::signal::Signal;
 
 /// `SIGKILL` for 9; the number itself where it has no name, as real-time signals.
-pub fn name(number: u8) -> Cow<'static, str> {
+pub(crate) fn name(number: u8) -> Cow<'static, str> {
     match Signal::try_from(i32::from(number)) {
         Ok(signal) => Cow::Borrowed(signal.as_str()),
         Err(_) => Cow::Owned(number.to_string()),
@@ -13,7 +13,7 @@ pub fn name(number: u8) -> Cow<'static, str> {
 }
 
 /// As [`name`], for sentences: `signal 34`.
-pub fn described(number: u8) -> Cow<'static, str> {
+pub(crate) fn described(number: u8) -> Cow<'static, str> {
     match Signal::try_from(i32::from(number)) {
         Ok(signal) => Cow::Borrowed(signal.as_str()),
         Err(_) => Cow::Owned(format!("signal {number}")),
@@ -21,7 +21,7 @@ pub fn described(number: u8) -> Cow<'static, str> {
 }
 
 /// The number that [`name`] has made that text of.
-pub fn number(name: &str) -> Option<u8> {
+pub(crate) fn number(name: &str) -> Option<u8> {
     let number = name.parse::<Signal>().map(|signal| signal as i32).ok();
     number.and_then(|number| u8::try_from(number).ok()).or_else(|| name.parse().ok())
 }

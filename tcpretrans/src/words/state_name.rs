@@ -21,7 +21,7 @@ const NAMES: [&str; 14] = [
 ];
 
 /// `ESTABLISHED` for 1; the number itself where it has no name.
-pub fn name(state: u8) -> Cow<'static, str> {
+pub(crate) fn name(state: u8) -> Cow<'static, str> {
     match NAMES.get(usize::from(state)) {
         Some(&name) if !name.is_empty() => Cow::Borrowed(name),
         _ => Cow::Owned(state.to_string()),
@@ -29,7 +29,7 @@ pub fn name(state: u8) -> Cow<'static, str> {
 }
 
 /// The state that [`name`] has made that text of.
-pub fn number(name: &str) -> Option<u8> {
+pub(crate) fn number(name: &str) -> Option<u8> {
     match NAMES.iter().position(|&known| known == name) {
         Some(at) if !name.is_empty() => u8::try_from(at).ok(),
         _ => name.parse().ok(),

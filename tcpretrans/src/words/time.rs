@@ -6,13 +6,13 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// A duration in milliseconds: see [`micros`].
-pub fn millis(ms: u64) -> String {
+pub(crate) fn millis(ms: u64) -> String {
     micros(ms.saturating_mul(1000))
 }
 
 /// A duration in microseconds: `0.2 ms`, `204 ms`, `3.3 s`, `4 min 43 s`, `2 h 11 min`, `3 d 4 h`. Rounded to what is
 /// shown; a part that is zero is left out.
-pub fn micros(us: u64) -> String {
+pub(crate) fn micros(us: u64) -> String {
     let (seconds, minutes, hours) =
         (nearest(us, 1_000_000), nearest(us, 60_000_000), nearest(us, 3_600_000_000));
     match us {
@@ -27,20 +27,20 @@ pub fn micros(us: u64) -> String {
 
 /// A duration in milliseconds by its largest unit alone, where there is no room for [`millis`]: `15 min` for 15 min 37 s.
 /// Cut, not rounded.
-pub fn largest_unit(ms: u64) -> String {
+pub(crate) fn largest_unit(ms: u64) -> String {
     let whole = millis(ms);
     let second_unit = whole.match_indices(' ').nth(1);
     second_unit.map_or(whole.as_str(), |(at, _)| &whole[..at]).to_owned()
 }
 
 /// A duration that is computed, and may be negative: `-148 ms`.
-pub fn signed_millis(ms: f64) -> String {
+pub(crate) fn signed_millis(ms: f64) -> String {
     let shown = micros((ms.abs() * 1000.0).round() as u64);
     if ms < 0.0 && shown != micros(0) { format!("-{shown}") } else { shown }
 }
 
 /// The retransmission timeout that expired and the next one, ms, in one unit: `204->408 ms`, `0.8->1.6 s`.
-pub fn step(from_ms: u64, to_ms: u64) -> String {
+pub(crate) fn step(from_ms: u64, to_ms: u64) -> String {
     match from_ms.max(to_ms) {
         0..1000 => format!("{from_ms}->{to_ms} ms"),
         _ => format!("{}->{} s", in_seconds(from_ms), in_seconds(to_ms)),
@@ -49,7 +49,7 @@ pub fn step(from_ms: u64, to_ms: u64) -> String {
 
 /// Retransmission timeouts one after the other, ms, each with how many times it was in force. The unit stands where
 /// it changes: `204->408->816 ms->1.6->3.3 s`, `60->120 s (8 times)`.
-pub fn steps(steps: &[(u64, u64)]) -> String {
+pub(crate) fn steps(steps: &[(u64, u64)]) -> String {
     let in_ms = |ms: u64| ms < 1000;
     let mut text = String::new();
     for (at, &(ms, times)) in steps.iter().enumerate() {
@@ -92,22 +92,22 @@ fn two_units(number: u64, size: u64, large: &str, small: &str) -> String {
 }
 
 /// A moment (ns since 1970) as the wall clock of that zone shows it.
-pub fn local(wall_ns: i64, zone: &TimeZone) -> DateTime {
+pub(crate) fn local(wall_ns: i64, zone: &TimeZone) -> DateTime {
     zone.to_datetime(Timestamp::from_nanosecond(wall_ns.into()).unwrap_or_default())
 }
 
 /// `15:04:07`
-pub fn time_of_day(at: DateTime) -> String {
+pub(crate) fn time_of_day(at: DateTime) -> String {
     format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
 }
 
 /// `15:04:07.123`
-pub fn time_of_day_ms(at: DateTime) -> String {
+pub(crate) fn time_of_day_ms(at: DateTime) -> String {
     format!("{}.{:03}", time_of_day(at), at.millisecond())
 }
 
 /// `2026-11-22 15:04:07`
-pub fn date_and_time(at: DateTime) -> String {
+pub(crate) fn date_and_time(at: DateTime) -> String {
     format!("{} {}", at.date(), time_of_day(at))
 }
 

@@ -2,12 +2,12 @@
 //! without cutting off a connection that recovered.
 
 mod search;
-pub mod silence;
+pub(super) mod silence;
 
 use std::collections::BTreeMap;
 
 use search::FirstTimeout;
-pub use search::{Choice, ForRetries};
+pub(super) use search::{Choice, ForRetries};
 use serde::Serialize;
 use silence::{Silence, Unanswered};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Gathers silences.
 #[derive(Debug, Clone, Default)]
-pub struct SilenceTally {
+pub(super) struct SilenceTally {
     recovered: Vec<Unanswered>,
     waited: BTreeMap<&'static str, Vec<Micros>>,
     hung_up: Vec<Micros>,
@@ -43,7 +43,7 @@ struct Seen {
 
 /// The advice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct GiveUpAdvice {
+pub(crate) struct GiveUpAdvice {
     /// Silences with at least one RTO.
     pub silences: usize,
     /// Those after which the connection recovered: how long, since the original transmission.
@@ -66,7 +66,7 @@ pub struct GiveUpAdvice {
 
 impl SilenceTally {
     /// Takes one.
-    pub fn add(&mut self, silence: Silence) {
+    pub(super) fn add(&mut self, silence: Silence) {
         self.silences += 1;
         if let Some(view) = &silence.view {
             if view.user_timeout.is_some() {
@@ -93,7 +93,7 @@ impl SilenceTally {
     }
 
     /// Concludes.
-    pub fn conclude(&self, detect_within_ms: u64) -> GiveUpAdvice {
+    pub(super) fn conclude(&self, detect_within_ms: u64) -> GiveUpAdvice {
         let timeouts: Vec<FirstTimeout<'_>> = self
             .views
             .values()

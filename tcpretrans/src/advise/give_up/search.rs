@@ -18,7 +18,7 @@ const USER_TIMEOUT_STEP_MS: u64 = 100;
 
 /// What a value of `tcp_retries2` would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ForRetries {
+pub(crate) struct ForRetries {
     /// The value.
     pub retries: u32,
     /// The time that it stands for (`tcp_model_timeout`), ms.
@@ -31,7 +31,7 @@ pub struct ForRetries {
 
 /// What a TCP_USER_TIMEOUT would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct UserTimeout {
+pub(crate) struct UserTimeout {
     /// The value, ms.
     pub timeout_ms: u64,
     /// After which time a dead peer would be noticed, with the timers seen: since the original transmission.
@@ -42,7 +42,7 @@ pub struct UserTimeout {
 
 /// How to notice dead peers within the time asked for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// The largest `tcp_retries2` that does; `None`: not even 1 does.
     pub retries2: Option<ForRetries>,
     /// The longest TCP_USER_TIMEOUT that does.

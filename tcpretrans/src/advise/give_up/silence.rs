@@ -13,7 +13,7 @@ use crate::{
 
 /// What is going on, on one flow.
 #[derive(Debug, Clone, Default)]
-pub struct Silences {
+pub(crate) struct Silences {
     /// A tail loss probe that may be the beginning of a silence: what it repeated, and when that was sent.
     probe: Option<Probe>,
     silent: Option<Silent>,
@@ -46,7 +46,7 @@ struct Silent {
 
 /// A silence that is over.
 #[derive(Debug, Clone)]
-pub struct Silence {
+pub(crate) struct Silence {
     /// The timer at its first RTO.
     pub view: Option<Box<TimerView>>,
     /// From the original transmission to that RTO: its wait, and that of a tail loss probe before.
@@ -57,7 +57,7 @@ pub struct Silence {
 
 /// How a silence ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SilenceEnd {
+pub(crate) enum SilenceEnd {
     /// The peer answered.
     Recovered(Unanswered),
     /// The kernel gave up.
@@ -78,7 +78,7 @@ pub enum SilenceEnd {
 
 /// How long a connection that recovered had gone without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unanswered {
+pub(crate) struct Unanswered {
     /// Since the original transmission.
     pub after: Micros,
     /// By the kernel's count at its last look (`retransmits_timed_out`): a budget of this or less ends it. `None`: it
@@ -90,7 +90,7 @@ pub struct Unanswered {
 
 impl Silences {
     /// Takes one event of a flow; gives the silence's end if this is it.
-    pub fn observe(&mut self, event: &Event, past: &Past, hz: Hz) -> Option<Silence> {
+    pub(crate) fn observe(&mut self, event: &Event, past: &Past, hz: Hz) -> Option<Silence> {
         let now = Nanos(event.mono_ns);
         match &event.what {
             What::Retransmit(retransmit) => match retransmit.ty {
@@ -143,7 +143,7 @@ impl Silences {
     }
 
     /// The recording ends.
-    pub fn finish(self) -> Option<Silence> {
+    pub(crate) fn finish(self) -> Option<Silence> {
         let silent = self.silent?;
         Some(Silence { lead: silent.lead(), view: silent.view, end: SilenceEnd::Unresolved })
     }

@@ -9,7 +9,7 @@ const MOST_ROUTES: usize = 5;
 
 /// The ways to set one floor.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Commands {
+pub(crate) struct Commands {
     /// The floor, ms.
     pub rto_min_ms: u32,
     /// For one part of the network each; connections that exist follow within some round trips.
@@ -22,7 +22,7 @@ pub struct Commands {
 
 /// Setting the floor by route.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RouteCommands {
+pub(crate) struct RouteCommands {
     /// The part of the network.
     pub prefix: String,
     /// Shows the route in force: what the next command changes.
@@ -38,7 +38,7 @@ pub struct RouteCommands {
 /// Is it there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Available {
+pub(crate) enum Available {
     /// Yes, by the kernel's version.
     Yes,
     /// No, unless a distribution brought it back.

@@ -1,14 +1,14 @@
 //! RTO_MIN: how soon timers repair losses, and what another floor would change.
 
-pub mod commands;
+pub(super) mod commands;
 mod prefixes;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use commands::Commands;
-pub use prefixes::PrefixAdvice;
+pub(super) use commands::Commands;
+pub(super) use prefixes::PrefixAdvice;
 use serde::Serialize;
 
 use super::{
@@ -21,13 +21,13 @@ use super::{
 use crate::socket::{Micros, Millis};
 
 /// What is always asked for, ms.
-pub const USUAL_FLOORS_MS: [u32; 5] = [10, 20, 50, 100, 200];
+pub(super) const USUAL_FLOORS_MS: [u32; 5] = [10, 20, 50, 100, 200];
 /// `TCP_DELACK_MIN`: a Linux peer may keep an ACK back for 40 ms, up to 200 (`TCP_DELACK_MAX`).
-pub const DELAYED_ACK_MS: u32 = 40;
+pub(super) const DELAYED_ACK_MS: u32 = 40;
 
 /// Gathers losses.
 #[derive(Debug, Clone)]
-pub struct LossTally {
+pub(super) struct LossTally {
     floors: Vec<Floor>,
     rows: Vec<LossDigest>,
     unforeseen: BTreeMap<Unforeseen, u64>,
@@ -68,7 +68,7 @@ struct Asked {
 
 /// The advice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RtoMinAdvice {
+pub(crate) struct RtoMinAdvice {
     /// What it stands on.
     pub evidence: Evidence,
     /// How long these losses took to repair: from the arming of the first timer to the retransmission that was answered.
@@ -86,7 +86,7 @@ pub struct RtoMinAdvice {
 
 /// What the advice stands on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// Losses that a timer repaired.
     pub losses: usize,
     /// Connections that they were on.
@@ -116,7 +116,7 @@ pub struct Evidence {
 
 /// A floor that was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct FloorNow {
+pub(crate) struct FloorNow {
     /// ms
     pub floor_ms: f64,
     /// `shown` by the connections' own variables, `socket`, or `default`.
@@ -127,7 +127,7 @@ pub struct FloorNow {
 
 /// What a floor would change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// As asked for, ms.
     pub rto_min_ms: u32,
     /// As the kernel would keep it, in whole jiffies, ms.
@@ -162,7 +162,7 @@ impl FloorSource {
 
 impl LossTally {
     /// For these floors, in ms.
-    pub fn new(floors_ms: impl IntoIterator<Item = u32>) -> LossTally {
+    pub(super) fn new(floors_ms: impl IntoIterator<Item = u32>) -> LossTally {
         let floors_ms: BTreeSet<u32> = floors_ms.into_iter().collect();
         LossTally {
             floors: floors_ms
@@ -176,7 +176,7 @@ impl LossTally {
     }
 
     /// Takes what was found on a flow.
-    pub fn add(&mut self, remote: Remote, flow: u32, finding: &Finding) {
+    pub(super) fn add(&mut self, remote: Remote, flow: u32, finding: &Finding) {
         match finding {
             Finding::Unforeseen(why) => *self.unforeseen.entry(*why).or_default() += 1,
             Finding::Loss(loss) => self.rows.push(LossDigest::of(loss, remote, flow, &mut self.floors)),
@@ -184,7 +184,7 @@ impl LossTally {
     }
 
     /// Concludes. `wanted_ms` are the floors that commands are wanted for; none: for what is suggested.
-    pub fn conclude(&self, wanted_ms: &[u32], kernels: &[String]) -> RtoMinAdvice {
+    pub(super) fn conclude(&self, wanted_ms: &[u32], kernels: &[String]) -> RtoMinAdvice {
         let rows: Vec<&LossDigest> = self.rows.iter().collect();
         let candidates = candidates(&self.floors, &rows);
         let evidence = self.evidence(&rows);
@@ -238,7 +238,7 @@ impl LossTally {
 }
 
 /// Fewer flows than this may be a peculiarity of theirs.
-pub const FEW_FLOWS: usize = 5;
+pub(super) const FEW_FLOWS: usize = 5;
 
 impl LossDigest {
     fn of(loss: &Loss, remote: Remote, flow: u32, floors: &mut [Floor]) -> LossDigest {

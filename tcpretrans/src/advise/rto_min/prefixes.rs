@@ -16,7 +16,7 @@ use crate::{
 
 /// What a floor would change for one part of the network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PrefixAdvice {
+pub(crate) struct PrefixAdvice {
     /// `None`: the rest, prefixes of which each has too few losses to say anything.
     #[serde(serialize_with = "as_text")]
     pub prefix: Option<Prefix>,

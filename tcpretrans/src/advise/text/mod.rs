@@ -20,7 +20,7 @@ use crate::{
 const WIDEST: usize = 100;
 
 /// Renders the advice.
-pub fn render(advice: &Advice, page: Page) -> String {
+pub(super) fn render(advice: &Advice, page: Page) -> String {
     let mut pen = Pen::new(page.at_most(WIDEST));
     head(&mut pen, &advice.recording);
     rto_min::render(&mut pen, advice);

@@ -21,7 +21,7 @@ const TIMEOUTS_MS: [u64; 10] = [50, 100, 200, 300, 500, 1000, 2000, 5000, 10_000
 
 /// The stall that is going on, on one flow.
 #[derive(Debug, Clone, Copy)]
-pub struct Stalling {
+pub(crate) struct Stalling {
     began: Nanos,
     /// Since when an answer is possible: the last retransmission, and the round trip after it.
     answer: Nanos,
@@ -34,7 +34,7 @@ pub struct Stalling {
 
 /// How a stall ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stall {
+pub(crate) enum Stall {
     /// Repaired.
     Repaired {
         /// Since the original transmission.
@@ -53,7 +53,7 @@ pub enum Stall {
 
 impl Stalling {
     /// Takes one event of a flow; gives the stall's end if this is it.
-    pub fn observe(state: &mut Option<Stalling>, past: &Past, event: &Event, hz: Hz) -> Option<Stall> {
+    pub(crate) fn observe(state: &mut Option<Stalling>, past: &Past, event: &Event, hz: Hz) -> Option<Stall> {
         let now = Nanos(event.mono_ns);
         match &event.what {
             What::Retransmit(retransmit) if carries_requests(retransmit) => {
@@ -148,7 +148,7 @@ fn first_wait(retransmit: &Retransmit, past: &Past, hz: Hz) -> Option<Nanos> {
 
 /// Gathers stalls.
 #[derive(Debug, Clone, Default)]
-pub struct StallTally {
+pub(crate) struct StallTally {
     repaired: Vec<Micros>,
     first_waits: Vec<Micros>,
     hung_up_local: Vec<Micros>,
@@ -157,7 +157,7 @@ pub struct StallTally {
 
 /// The advice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RequestAdvice {
+pub(crate) struct RequestAdvice {
     /// Stalls that TCP repaired: since the original transmission.
     pub repaired: Option<Distribution>,
     /// Where a timer noticed the loss: until it expired for the first time.
@@ -176,7 +176,7 @@ pub struct RequestAdvice {
 
 impl StallTally {
     /// Takes one.
-    pub fn add(&mut self, stall: Stall) {
+    pub(crate) fn add(&mut self, stall: Stall) {
         match stall {
             Stall::Repaired { after, first_wait } => {
                 self.repaired.push(after);
@@ -188,7 +188,7 @@ impl StallTally {
     }
 
     /// Concludes.
-    pub fn conclude(&self) -> RequestAdvice {
+    pub(crate) fn conclude(&self) -> RequestAdvice {
         let distribution = |durations: &[Micros]| Distribution::of(durations.iter().copied());
         let timeouts = cuts(&TIMEOUTS_MS, &self.repaired);
         RequestAdvice {

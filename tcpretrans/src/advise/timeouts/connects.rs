@@ -15,7 +15,7 @@ const TIMEOUTS_MS: [u64; 8] = [500, 1000, 2000, 3000, 5000, 10_000, 30_000, 60_0
 
 /// A connect() that needed more than one SYN.
 #[derive(Debug, Clone, Copy)]
-pub struct Connecting {
+pub(crate) struct Connecting {
     began: Nanos,
     /// Of the first repeated SYN.
     first_repeat: Nanos,
@@ -23,7 +23,7 @@ pub struct Connecting {
 
 /// How one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Connect {
+pub(crate) enum Connect {
     /// Established.
     Succeeded {
         /// Since connect() was called.
@@ -47,7 +47,7 @@ pub enum Connect {
 
 impl Connecting {
     /// Takes one event of a flow; gives the connect's end if this is it.
-    pub fn observe(state: &mut Option<Connecting>, event: &Event) -> Option<Connect> {
+    pub(crate) fn observe(state: &mut Option<Connecting>, event: &Event) -> Option<Connect> {
         let after = |began: Nanos| (Nanos(event.mono_ns) - began).cut_to_micros();
         let established = match &event.what {
             What::Retransmit(retransmit) if retransmit.ty == RetransmitType::Syn => {
@@ -97,7 +97,7 @@ fn began(record: &Record) -> Option<Nanos> {
 
 /// Gathers ends of connects.
 #[derive(Debug, Clone, Default)]
-pub struct ConnectTally {
+pub(crate) struct ConnectTally {
     succeeded: Vec<Micros>,
     first_waits: Vec<Micros>,
     timed_out: Vec<Micros>,
@@ -107,7 +107,7 @@ pub struct ConnectTally {
 
 /// The advice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ConnectAdvice {
+pub(crate) struct ConnectAdvice {
     /// Connects that needed a retransmission of the SYN and succeeded: since connect() was called.
     pub succeeded: Option<Distribution>,
     /// How long these waited before the SYN was sent again.
@@ -128,7 +128,7 @@ pub struct ConnectAdvice {
 
 impl ConnectTally {
     /// Takes one.
-    pub fn add(&mut self, connect: Connect) {
+    pub(crate) fn add(&mut self, connect: Connect) {
         match connect {
             Connect::Succeeded { after, first_wait } => {
                 self.succeeded.push(after);
@@ -141,7 +141,7 @@ impl ConnectTally {
     }
 
     /// Concludes.
-    pub fn conclude(&self) -> ConnectAdvice {
+    pub(crate) fn conclude(&self) -> ConnectAdvice {
         let distribution = |durations: &[Micros]| Distribution::of(durations.iter().copied());
         let timeouts = cuts(&TIMEOUTS_MS, &self.succeeded);
         ConnectAdvice {

@@ -1,7 +1,7 @@
 //! Timeouts of applications: which of them would have cut off what TCP repaired.
 
-pub mod app_requests;
-pub mod connects;
+pub(super) mod app_requests;
+pub(super) mod connects;
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::socket::{Micros, Millis};
 
 /// What a timeout would have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Cut {
+pub(crate) struct Cut {
     /// The timeout, ms.
     pub timeout_ms: u64,
     /// How many of those that TCP brought to a good end would have been cut off.

@@ -10,7 +10,7 @@ const LVL_CLK_MASK: u64 = (1 << LVL_CLK_SHIFT) - 1;
 const NEXT_TIMER_MAX_DELTA: u64 = (1 << 30) - 1;
 
 /// One CPU's timers. A timer is a number.
-pub struct TimerBase {
+pub(super) struct TimerBase {
     depth: u32,
     clk: u64,
     next_expiry: u64,
@@ -19,7 +19,7 @@ pub struct TimerBase {
 }
 
 impl TimerBase {
-    pub fn new(hz: u32, jiffies: u64) -> Self {
+    pub(super) fn new(hz: u32, jiffies: u64) -> Self {
         let depth = if hz > 100 { 9 } else { 8 };
         Self {
             depth,
@@ -30,7 +30,7 @@ impl TimerBase {
         }
     }
 
-    pub fn next_expiry(&self) -> u64 {
+    pub(super) fn next_expiry(&self) -> u64 {
         self.next_expiry
     }
 
@@ -58,7 +58,7 @@ impl TimerBase {
     }
 
     /// The jiffy in which a timer would fire that was armed now.
-    pub fn bucket_expiry(&self, expires: u64) -> u64 {
+    pub(super) fn bucket_expiry(&self, expires: u64) -> u64 {
         self.calc_wheel_index(expires).1
     }
 
@@ -70,7 +70,7 @@ impl TimerBase {
     }
 
     /// `mod_timer`
-    pub fn mod_timer(&mut self, timer: u32, expires: u64, jiffies: u64) {
+    pub(super) fn mod_timer(&mut self, timer: u32, expires: u64, jiffies: u64) {
         if let Some(idx) = self.queued.remove(&timer) {
             self.buckets[idx].retain(|&other| other != timer);
         }
@@ -99,7 +99,7 @@ impl TimerBase {
     }
 
     /// `__run_timers`, one round: the timers of the next bucket that is due, with `clk` one ahead of it.
-    pub fn run_next(&mut self, jiffies: u64) -> Vec<u32> {
+    pub(super) fn run_next(&mut self, jiffies: u64) -> Vec<u32> {
         if jiffies < self.clk || jiffies < self.next_expiry {
             return Vec::new();
         }

@@ -6,7 +6,7 @@ use crate::event::RetransmitType;
 
 /// Everything that may differ from one simulated connection to the next.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub(super) struct Setup {
     pub hz: u32,
     /// `jiffies64` when the segment (or SYN) is sent.
     pub phase: u64,
@@ -41,7 +41,7 @@ pub struct Setup {
 
 impl Setup {
     /// A plain established connection on a LAN.
-    pub fn plain(hz: u32, phase: u64) -> Self {
+    pub(super) fn plain(hz: u32, phase: u64) -> Self {
         Self {
             hz,
             phase,
@@ -72,7 +72,7 @@ impl Setup {
 
 /// The socket while its timer waits.
 #[derive(Debug, Clone, Copy)]
-pub struct Wait {
+pub(super) struct Wait {
     /// The tick that began the jiffy in which the timer was armed, ns.
     pub since_tick_ns: u64,
     /// As an iterator would have shown it right after the timer was armed.
@@ -80,7 +80,7 @@ pub struct Wait {
 }
 
 /// What happened.
-pub struct Outcome {
+pub(super) struct Outcome {
     pub waits: Vec<Wait>,
     /// Each retransmission as the probe would have reported it.
     pub events: Vec<(RetransmitType, Record)>,

@@ -318,7 +318,7 @@ impl Sock<'_> {
 }
 
 /// Sends a segment into the void and runs the kernel until it gives up.
-pub fn run(set: &Setup) -> Outcome {
+pub(super) fn run(set: &Setup) -> Outcome {
     let mut sock = Sock {
         set,
         base: TimerBase::new(set.hz, set.phase),

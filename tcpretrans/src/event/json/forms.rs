@@ -10,7 +10,7 @@ use crate::words::{errno, signal, state_name};
 
 /// A monotonic time, ns, as the time of the wall clock.
 #[derive(Debug)]
-pub struct WallClock;
+pub(crate) struct WallClock;
 
 impl Form<u64> for WallClock {
     fn write(mono_ns: &u64, out: &mut Writing<'_>) {
@@ -34,7 +34,7 @@ macro_rules! named_numbers {
     ($($(#[$doc:meta])* $form:ident: $type:ty = $words:ident, $any:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub struct $form;
+        pub(crate) struct $form;
 
         impl Form<$type> for $form {
             fn write(number: &$type, out: &mut Writing<'_>) {
@@ -63,7 +63,7 @@ named_numbers! {
 
 /// The kernel's name of the tracepoint that a record comes from.
 #[derive(Debug)]
-pub struct Tracepoint;
+pub(crate) struct Tracepoint;
 
 impl Form<Kind> for Tracepoint {
     fn write(kind: &Kind, out: &mut Writing<'_>) {
@@ -82,7 +82,7 @@ impl Form<Kind> for Tracepoint {
 
 /// A number that is 0 where it is unknown, and `null` in the line.
 #[derive(Debug)]
-pub struct ZeroIsNull;
+pub(crate) struct ZeroIsNull;
 
 impl Form<u32> for ZeroIsNull {
     fn write(number: &u32, out: &mut Writing<'_>) {
@@ -105,7 +105,7 @@ impl Form<u32> for ZeroIsNull {
 
 /// What recordings of older versions lack is as if it were empty, or 0.
 #[derive(Debug)]
-pub struct OrEmpty;
+pub(crate) struct OrEmpty;
 
 impl<T: Value + Default> Form<T> for OrEmpty {
     const SHAPE: super::Shape = T::SHAPE;
@@ -131,7 +131,7 @@ impl<T: Value + Default> Form<T> for OrEmpty {
 /// Timer ticks a second. `CONFIG_HZ` ends at 1000 but on old Alphas (1024); what is far from it would make times
 /// nonsense, or divide by zero.
 #[derive(Debug)]
-pub struct Hertz;
+pub(crate) struct Hertz;
 
 impl Form<u32> for Hertz {
     fn write(hz: &u32, out: &mut Writing<'_>) {
@@ -153,7 +153,7 @@ impl Form<u32> for Hertz {
 
 /// The schema of the lines that follow.
 #[derive(Debug)]
-pub struct SchemaNumber;
+pub(crate) struct SchemaNumber;
 
 impl Form<u32> for SchemaNumber {
     fn write(schema: &u32, out: &mut Writing<'_>) {

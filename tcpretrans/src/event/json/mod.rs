@@ -21,7 +21,9 @@ use std::{
 
 pub(super) use definition::{in_lines_as, object};
 pub use error::DecodeError;
-pub use forms::{Errno, Hertz, OrEmpty, SchemaNumber, Signal, State, Tracepoint, WallClock, ZeroIsNull};
+pub(crate) use forms::{
+    Errno, Hertz, OrEmpty, SchemaNumber, Signal, State, Tracepoint, WallClock, ZeroIsNull,
+};
 pub(super) use names::names;
 #[cfg(test)]
 use proptest::strategy::BoxedStrategy;
@@ -31,16 +33,16 @@ use serde::{
 };
 use tcpretrans_ebpf::Record;
 pub use timestamp::Timestamp;
-pub use values::Key;
+pub(crate) use values::Key;
 
 use super::Clock;
 
 /// The version of this schema: `schema` of `start`.
-pub const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
 
 /// A line that is being written.
 #[derive(Debug)]
-pub struct Writing<'a> {
+pub(crate) struct Writing<'a> {
     /// What there is of it.
     pub line: &'a mut Vec<u8>,
     /// The trace's, for times.
@@ -49,18 +51,18 @@ pub struct Writing<'a> {
 
 impl Writing<'_> {
     /// Writes what serde knows how to write.
-    pub fn plain(&mut self, value: &(impl Serialize + ?Sized)) {
+    pub(crate) fn plain(&mut self, value: &(impl Serialize + ?Sized)) {
         // Cannot fail: memory takes everything, and the values are numbers, texts and lists of them.
         let _ = serde_json::to_writer(&mut *self.line, value);
     }
 
     /// Writes what needs no escaping: names of fields with what is around them, digits.
-    pub fn raw(&mut self, text: &str) {
+    pub(crate) fn raw(&mut self, text: &str) {
         self.line.extend_from_slice(text.as_bytes());
     }
 
     /// Writes a text that needs no escaping.
-    pub fn name(&mut self, name: &str) {
+    pub(crate) fn name(&mut self, name: &str) {
         self.raw("\"");
         self.raw(name);
         self.raw("\"");
@@ -69,7 +71,7 @@ impl Writing<'_> {
 
 /// A line that is being read.
 #[derive(Debug)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// The clock by which it was written.
     pub clock: Clock,
     field: Cell<&'static str>,
@@ -78,12 +80,12 @@ pub struct Reading {
 
 impl Reading {
     /// Of a line that was written by this clock.
-    pub fn new(clock: Clock) -> Reading {
+    pub(crate) fn new(clock: Clock) -> Reading {
         Reading { clock, field: Cell::new(""), wrong: RefCell::new(None) }
     }
 
     /// What the field holds cannot be: `why` takes its name.
-    pub fn wrong<E: Error>(&self, why: impl FnOnce(&'static str) -> DecodeError) -> E {
+    pub(crate) fn wrong<E: Error>(&self, why: impl FnOnce(&'static str) -> DecodeError) -> E {
         let why = why(self.field.get());
         let error = E::custom(&why);
         self.wrong.replace(Some(why));
@@ -91,7 +93,7 @@ impl Reading {
     }
 
     /// What was wrong with the line: what [`Reading::wrong`] was told, or else what the JSON reader says.
-    pub fn error(self, error: serde_json::Error) -> DecodeError {
+    pub(crate) fn error(self, error: serde_json::Error) -> DecodeError {
         self.wrong.into_inner().unwrap_or(DecodeError::Json(error))
     }
 
@@ -99,7 +101,7 @@ impl Reading {
     ///
     /// # Errors
     /// No text, or nothing known.
-    pub fn text<'de, D: Deserializer<'de>, T>(
+    pub(crate) fn text<'de, D: Deserializer<'de>, T>(
         &self,
         value: D,
         known: impl Fn(&str) -> Option<T>,
@@ -122,7 +124,7 @@ impl Reading {
 }
 
 /// A type that has one form in JSON.
-pub trait Value: Sized + Debug + 'static {
+pub(crate) trait Value: Sized + Debug + 'static {
     /// What it is made of, for the documentation's test.
     const SHAPE: Shape = Shape::Plain;
 
@@ -147,7 +149,7 @@ pub trait Value: Sized + Debug + 'static {
 
 /// One of the forms that a `T` may have in JSON: `state: u8 as State` is a number in the event and a name in the line.
 /// The functions are those of [`Value`].
-pub trait Form<T> {
+pub(crate) trait Form<T> {
     /// [`Value::SHAPE`]
     const SHAPE: Shape = Shape::Plain;
 
@@ -172,7 +174,7 @@ pub trait Form<T> {
 
 /// The form that the type itself has.
 #[derive(Debug)]
-pub struct Own;
+pub(crate) struct Own;
 
 impl<T: Value> Form<T> for Own {
     const SHAPE: Shape = T::SHAPE;
@@ -197,7 +199,7 @@ impl<T: Value> Form<T> for Own {
 
 /// What a value is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// A number, a text, a time, a list.
     Plain,
     /// One of these names.
@@ -208,7 +210,7 @@ pub enum Shape {
 
 /// A field of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
+pub(crate) struct Field {
     /// As it stands in the line.
     pub name: &'static str,
     /// What it holds.
@@ -216,7 +218,7 @@ pub struct Field {
 }
 
 /// A struct whose fields are an object's; [`object!`] implements it, and [`Value`] with it.
-pub trait Object: Sized {
+pub(crate) trait Object: Sized {
     /// In the order in which they are written.
     const FIELDS: &'static [Field];
 

@@ -191,7 +191,7 @@ impl<T: Value> Value for Vec<T> {
 }
 
 /// What may be the name of a field of a map.
-pub trait Key: Sized {
+pub(crate) trait Key: Sized {
     /// As it stands in the line.
     fn text(&self) -> Cow<'_, str>;
 

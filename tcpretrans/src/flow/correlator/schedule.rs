@@ -19,7 +19,7 @@ const NEVER: Nanos = Nanos(u64::MAX);
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// What belongs to a flow's end has been waited for; its CLOSE was [`SETTLE`] before this.
     Settled(Nanos, FlowId),
     /// A connection request has lived through all its timeouts.
@@ -30,7 +30,7 @@ pub enum Due {
 
 /// What will be due, and when.
 #[derive(Debug)]
-pub struct Schedule {
+pub(super) struct Schedule {
     /// Closed flows in order of their CLOSE: `(give up waiting at, id)`.
     closing: VecDeque<(Nanos, FlowId)>,
     /// Connection requests: `(over at, id)`.
@@ -46,35 +46,35 @@ impl Default for Schedule {
 
 impl Schedule {
     /// A flow was closed.
-    pub fn settle(&mut self, closed: Nanos, id: FlowId) {
+    pub(super) fn settle(&mut self, closed: Nanos, id: FlowId) {
         self.closing.push_back((closed + SETTLE, id));
     }
 
     /// A request lives, at most until then; before, it was until `before`.
-    pub fn request_lives(&mut self, id: FlowId, over: Nanos, before: Option<Nanos>) {
+    pub(super) fn request_lives(&mut self, id: FlowId, over: Nanos, before: Option<Nanos>) {
         self.request_ended(id, before);
         self.requests.insert((over, id));
     }
 
     /// A request is none any more.
-    pub fn request_ended(&mut self, id: FlowId, over: Option<Nanos>) {
+    pub(super) fn request_ended(&mut self, id: FlowId, over: Option<Nanos>) {
         if let Some(over) = over {
             self.requests.remove(&(over, id));
         }
     }
 
     /// Requests, the one that is over first first.
-    pub fn requests(&self) -> impl Iterator<Item = FlowId> {
+    pub(super) fn requests(&self) -> impl Iterator<Item = FlowId> {
         self.requests.iter().map(|&(_, id)| id)
     }
 
     /// Something may be gone after this time: look for it.
-    pub fn sweep_after(&mut self, time: Nanos) {
+    pub(super) fn sweep_after(&mut self, time: Nanos) {
         self.next_sweep = self.next_sweep.min(sweep_time_after(time));
     }
 
     /// Takes the first thing that is due by then.
-    pub fn take_due(&mut self, now: Nanos) -> Option<Due> {
+    pub(super) fn take_due(&mut self, now: Nanos) -> Option<Due> {
         let closing = self.closing.front().map_or(NEVER, |&(until, _)| until);
         // As long after its time as a closed flow, so that both are announced in the order of their times.
         let request = self.requests.first().map_or(NEVER, |&(over, _)| over + SETTLE);

@@ -5,9 +5,9 @@ use tcpretrans_ebpf::{Kind, Record, Snapshot, tcp_state::*};
 use super::*;
 use crate::event::{Recovered, Retransmit};
 
-pub const HZ: u32 = 250;
+pub(crate) const HZ: u32 = 250;
 
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         hz: HZ,
         request_rto_max: None,
@@ -22,14 +22,14 @@ pub fn config() -> Config {
 }
 
 /// One socket whose fields a story changes as it goes on.
-pub struct Story {
+pub(crate) struct Story {
     pub correlator: Correlator,
     pub record: Record,
     pub events: Vec<Event>,
 }
 
 impl Story {
-    pub fn new(state: u8) -> Story {
+    pub(crate) fn new(state: u8) -> Story {
         let sock = Snapshot {
             skc_state: state,
             snd_una: 1000,
@@ -62,17 +62,17 @@ impl Story {
         Story { correlator: Correlator::new(config()), record, events: Vec::new() }
     }
 
-    pub fn wait_ms(&mut self, ms: u64) {
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
         self.record.mono_ns += ms * 1_000_000;
         self.record.jiffies += ms * u64::from(HZ) / 1000;
     }
 
-    pub fn say(&mut self, kind: Kind) {
+    pub(crate) fn say(&mut self, kind: Kind) {
         let owner = Owner { pid: Some(123), comm: Some("java".into()), cgroup: None };
         self.correlator.observe(kind, &self.record, &owner, &mut self.events);
     }
 
-    pub fn retransmit(&mut self) {
+    pub(crate) fn retransmit(&mut self) {
         self.record.seq = self.record.sock.snd_una;
         self.record.end_seq = self.record.sock.snd_una + 1448;
         self.record.segs = 1;
@@ -81,7 +81,7 @@ impl Story {
         self.say(Kind::Retransmit);
     }
 
-    pub fn rto(&mut self) {
+    pub(crate) fn rto(&mut self) {
         self.record.sock.icsk_pending = 0;
         self.record.sock.ca_state = CaState::Loss as u8;
         self.record.sock.undo_marker = 1000;
@@ -92,14 +92,14 @@ impl Story {
         self.record.sock.icsk_rto *= 2;
     }
 
-    pub fn cong(&mut self, new: u8) {
+    pub(crate) fn cong(&mut self, new: u8) {
         self.record.old = self.record.sock.ca_state;
         self.record.new = new;
         self.say(Kind::CongState);
         self.record.sock.ca_state = new;
     }
 
-    pub fn state(&mut self, new: u8) {
+    pub(crate) fn state(&mut self, new: u8) {
         self.record.old = self.record.sock.skc_state;
         self.record.new = new;
         self.say(Kind::State);
@@ -107,23 +107,23 @@ impl Story {
     }
 
     /// Acknowledges everything.
-    pub fn acknowledge(&mut self) {
+    pub(crate) fn acknowledge(&mut self) {
         self.record.sock.snd_una = self.record.sock.snd_nxt;
         self.record.sock.packets_out = 0;
         self.record.sock.icsk_retransmits = 0;
         self.record.sock.icsk_backoff = 0;
     }
 
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.correlator.finish(self.record.mono_ns, &mut self.events);
         assert_eq!(self.correlator.flows() - usize::from(self.alive()), 0, "no flow stays behind");
     }
 
-    pub fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         self.record.sock.skc_state != CLOSE
     }
 
-    pub fn retransmits(&self) -> Vec<&Retransmit> {
+    pub(crate) fn retransmits(&self) -> Vec<&Retransmit> {
         let each = |event: &'_ Event| matches!(event.what, What::Retransmit(_));
         self.events
             .iter()
@@ -135,7 +135,7 @@ impl Story {
             .collect()
     }
 
-    pub fn recovered(&self) -> Vec<&Recovered> {
+    pub(crate) fn recovered(&self) -> Vec<&Recovered> {
         self.events
             .iter()
             .filter_map(|event| match &event.what {
@@ -145,7 +145,7 @@ impl Story {
             .collect()
     }
 
-    pub fn closed(&self) -> Vec<&crate::event::Closed> {
+    pub(crate) fn closed(&self) -> Vec<&crate::event::Closed> {
         self.events
             .iter()
             .filter_map(|event| match &event.what {

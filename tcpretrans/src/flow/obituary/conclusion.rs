@@ -49,23 +49,23 @@ pub(super) enum How {
 }
 
 impl Conclusion {
-    pub fn new(cause: Cause, who: Who) -> Conclusion {
+    pub(super) fn new(cause: Cause, who: Who) -> Conclusion {
         Conclusion { cause, who: Some(who), knob: None, how: How::Plainly, by_error: false }
     }
 
-    pub fn how(self, how: How) -> Conclusion {
+    pub(super) fn how(self, how: How) -> Conclusion {
         Conclusion { how, ..self }
     }
 
-    pub fn unknown(how: How) -> Conclusion {
+    pub(super) fn unknown(how: How) -> Conclusion {
         Conclusion { who: None, ..Conclusion::new(Cause::Unknown, Who::Kernel).how(how) }
     }
 
-    pub fn knob(self, knob: Knob) -> Conclusion {
+    pub(super) fn knob(self, knob: Knob) -> Conclusion {
         Conclusion { knob: Some(knob), ..self }
     }
 
-    pub fn error(self) -> Conclusion {
+    pub(super) fn error(self) -> Conclusion {
         Conclusion { by_error: true, ..self }
     }
 }

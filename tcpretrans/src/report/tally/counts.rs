@@ -6,7 +6,7 @@ use crate::event::{Closed, HungUpSide, Recovered, Retransmit};
 
 /// Sums over events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Retransmissions: attempts that were sent.
     pub sent: u64,
     /// Attempts that were not.
@@ -35,7 +35,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a retransmission.
-    pub fn retransmit(&mut self, retransmit: &Retransmit) {
+    pub(crate) fn retransmit(&mut self, retransmit: &Retransmit) {
         if retransmit.err.is_some() {
             self.failed += 1;
             return;
@@ -47,7 +47,7 @@ impl Counts {
     }
 
     /// Counts a recovery.
-    pub fn recovered(&mut self, recovered: &Recovered) {
+    pub(crate) fn recovered(&mut self, recovered: &Recovered) {
         self.recovered += 1;
         self.spurious += u64::from(recovered.spurious == Some(true));
         self.spurious_unknown += u64::from(recovered.spurious.is_none());
@@ -55,7 +55,7 @@ impl Counts {
     }
 
     /// Counts an end.
-    pub fn closed(&mut self, closed: &Closed) {
+    pub(crate) fn closed(&mut self, closed: &Closed) {
         self.closed += 1;
         self.deaths += u64::from(closed.cause.is_death());
         let hung_up = closed.hung_up.as_ref().is_some_and(|hung_up| hung_up.side == HungUpSide::Local);
@@ -63,7 +63,7 @@ impl Counts {
     }
 
     /// What makes a group worth a line: the first matters most.
-    pub fn weight(&self) -> (u64, u64, u64) {
+    pub(crate) fn weight(&self) -> (u64, u64, u64) {
         (self.sent + self.failed, self.deaths, self.worst_ms)
     }
 }

@@ -8,7 +8,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// The timeouts of an episode, one after the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ladder {
+pub(crate) struct Ladder {
     /// Those that expired, ms.
     pub expired_ms: Vec<u64>,
     /// How many more of them there were than there is room for.
@@ -32,7 +32,7 @@ impl Ladder {
 
 /// A forecast of when the kernel gives a connection up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FirstForecast {
+pub(crate) struct FirstForecast {
     /// Which knob was to bring it about.
     pub knob: Knob,
     /// When it was made, mono ns.
@@ -59,7 +59,7 @@ impl FirstForecast {
 
 /// An episode that goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenEpisode {
+pub(crate) struct OpenEpisode {
     /// The session and the ordinal by which its events are known.
     id: (u32, u32),
     /// The first retransmission, mono ns.
@@ -77,7 +77,7 @@ pub struct OpenEpisode {
 
 /// How an episode ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EpisodeOutcome {
+pub(crate) enum EpisodeOutcome {
     /// The data was acknowledged. Was it spurious?
     Recovered(Option<bool>),
     /// The connection ended in it.
@@ -88,7 +88,7 @@ pub enum EpisodeOutcome {
 
 /// An episode that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Whose it was.
     pub flow: Arc<Flow>,
     /// When it began, ns since 1970.
@@ -107,7 +107,7 @@ pub struct Ended {
 
 /// When an event was, by both clocks, and in which session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenAt {
+pub(crate) struct SeenAt {
     /// mono ns
     pub mono_ns: u64,
     /// ns since 1970
@@ -131,14 +131,14 @@ impl OpenEpisode {
     }
 
     /// It begins with this retransmission.
-    pub fn begins(retransmit: &Retransmit, at: SeenAt) -> OpenEpisode {
+    pub(crate) fn begins(retransmit: &Retransmit, at: SeenAt) -> OpenEpisode {
         let mut episode = OpenEpisode::new(retransmit.episode, at, 0);
         episode.goes_on(retransmit, at);
         episode
     }
 
     /// It began before the trace.
-    pub fn began_before(in_backoff: &InBackoff, at: SeenAt) -> OpenEpisode {
+    pub(crate) fn began_before(in_backoff: &InBackoff, at: SeenAt) -> OpenEpisode {
         let ago_ns = in_backoff.since_ms.unwrap_or(0).saturating_mul(NS_PER_MS);
         let mut episode = OpenEpisode::new(in_backoff.episode, at, ago_ns);
         episode.seen_again(in_backoff, at);
@@ -146,7 +146,7 @@ impl OpenEpisode {
     }
 
     /// All of it that is known is how it ended.
-    pub fn only_its_end(recovered: &Recovered, at: SeenAt) -> OpenEpisode {
+    pub(crate) fn only_its_end(recovered: &Recovered, at: SeenAt) -> OpenEpisode {
         let ago_ns = recovered.duration_ms.saturating_mul(NS_PER_MS);
         OpenEpisode {
             sent: recovered.retransmissions.into(),
@@ -155,12 +155,12 @@ impl OpenEpisode {
     }
 
     /// Is this retransmission one of it?
-    pub fn has(&self, retransmit: &Retransmit, at: SeenAt) -> bool {
+    pub(crate) fn has(&self, retransmit: &Retransmit, at: SeenAt) -> bool {
         self.id == (at.session, retransmit.episode)
     }
 
     /// A further retransmission.
-    pub fn goes_on(&mut self, retransmit: &Retransmit, at: SeenAt) {
+    pub(crate) fn goes_on(&mut self, retransmit: &Retransmit, at: SeenAt) {
         self.last_ns = at.mono_ns;
         self.sent += u64::from(retransmit.err.is_none());
         self.deepest = self.deepest.max(retransmit.retransmits);
@@ -175,7 +175,7 @@ impl OpenEpisode {
     }
 
     /// A later session of the tracer found it in its backoff.
-    pub fn seen_again(&mut self, in_backoff: &InBackoff, at: SeenAt) {
+    pub(crate) fn seen_again(&mut self, in_backoff: &InBackoff, at: SeenAt) {
         self.id = (at.session, in_backoff.episode);
         self.last_ns = at.mono_ns;
         self.deepest = self.deepest.max(in_backoff.retransmits);
@@ -192,25 +192,25 @@ impl OpenEpisode {
     }
 
     /// The forecast made at the first RTO.
-    pub fn forecast(&self) -> Option<FirstForecast> {
+    pub(crate) fn forecast(&self) -> Option<FirstForecast> {
         self.forecast
     }
 
     /// It ended well.
-    pub fn recovered(self, recovered: &Recovered, flow: Arc<Flow>) -> Ended {
+    pub(crate) fn recovered(self, recovered: &Recovered, flow: Arc<Flow>) -> Ended {
         let deepest = self.deepest.max(recovered.max_backoff);
         let outcome = EpisodeOutcome::Recovered(recovered.spurious);
         Ended { deepest, ..self.ended(flow, recovered.duration_ms, outcome) }
     }
 
     /// It ended with its connection.
-    pub fn closed(self, cause: Cause, knob: Option<Knob>, closed_ns: u64, flow: Arc<Flow>) -> Ended {
+    pub(crate) fn closed(self, cause: Cause, knob: Option<Knob>, closed_ns: u64, flow: Arc<Flow>) -> Ended {
         let duration_ms = closed_ns.saturating_sub(self.began_ns) / NS_PER_MS;
         self.ended(flow, duration_ms, EpisodeOutcome::Closed(cause, knob))
     }
 
     /// Its end was not recorded.
-    pub fn left_open(self, flow: Arc<Flow>) -> Ended {
+    pub(crate) fn left_open(self, flow: Arc<Flow>) -> Ended {
         let duration_ms = self.last_ns.saturating_sub(self.began_ns) / NS_PER_MS;
         self.ended(flow, duration_ms, EpisodeOutcome::Open)
     }

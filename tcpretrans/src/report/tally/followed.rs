@@ -21,7 +21,7 @@ impl FlowKey {
 
 /// A flow that is being followed.
 #[derive(Debug)]
-pub struct Followed {
+pub(super) struct Followed {
     /// As the latest event has it: its owner may become known late.
     pub flow: Arc<Flow>,
     /// Sums over its events.
@@ -33,7 +33,7 @@ pub struct Followed {
 /// A bounded table that forgets the flows that had no event for longest: two generations, of which the older is handed
 /// out when the younger is full.
 #[derive(Debug)]
-pub struct Flows {
+pub(super) struct Flows {
     young: StableMap<FlowKey, Followed>,
     old: StableMap<FlowKey, Followed>,
     generation: usize,
@@ -42,13 +42,13 @@ pub struct Flows {
 
 impl Flows {
     /// Of at most so many.
-    pub fn new(most: usize) -> Flows {
+    pub(super) fn new(most: usize) -> Flows {
         let generation = (most / 2).max(1);
         Flows { young: StableMap::default(), old: StableMap::default(), generation, forgotten: Vec::new() }
     }
 
     /// The flow; others may have to make room for it ([`Flows::take_forgotten`]).
-    pub fn follow(&mut self, flow: &Arc<Flow>) -> &mut Followed {
+    pub(super) fn follow(&mut self, flow: &Arc<Flow>) -> &mut Followed {
         let key = FlowKey::of(flow);
         let new = || Followed { flow: flow.clone(), counts: Counts::default(), episode: None };
         if !self.young.contains_key(&key) {
@@ -68,18 +68,18 @@ impl Flows {
     }
 
     /// Those that had to make room since this was last asked.
-    pub fn take_forgotten(&mut self) -> Vec<Followed> {
+    pub(super) fn take_forgotten(&mut self) -> Vec<Followed> {
         mem::take(&mut self.forgotten)
     }
 
     /// Takes a flow out.
-    pub fn take(&mut self, flow: &Flow) -> Option<Followed> {
+    pub(super) fn take(&mut self, flow: &Flow) -> Option<Followed> {
         let key = FlowKey::of(flow);
         self.young.remove(&key).or_else(|| self.old.remove(&key))
     }
 
     /// Takes all out.
-    pub fn drain(&mut self) -> Vec<Followed> {
+    pub(super) fn drain(&mut self) -> Vec<Followed> {
         self.old.drain().chain(self.young.drain()).map(|(_, followed)| followed).collect()
     }
 }

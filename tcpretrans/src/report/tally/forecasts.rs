@@ -5,7 +5,7 @@ use crate::event::Closed;
 
 /// How far off forecasts were.
 #[derive(Debug, Clone, Default)]
-pub struct Deviation {
+pub(crate) struct Deviation {
     /// Without the sign, us.
     pub off_us: Spread,
     /// The timeout that came soonest before its forecast (negative) or least after it, us.
@@ -27,7 +27,7 @@ impl Deviation {
 
 /// Timeouts by the kernel's own timers, and how they were predicted.
 #[derive(Debug, Clone, Default)]
-pub struct Forecasts {
+pub(crate) struct Forecasts {
     /// Timeouts of which there was a forecast.
     pub predicted: u64,
     /// Timeouts of which there was none.
@@ -44,7 +44,7 @@ pub struct Forecasts {
 
 impl Forecasts {
     /// A connection ended; `first` is the forecast made at the first RTO of the episode that it ended in.
-    pub fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<FirstForecast>) {
+    pub(crate) fn closed(&mut self, closed: &Closed, closed_ns: u64, first: Option<FirstForecast>) {
         if !closed.cause.is_kernel_timeout() {
             return;
         }

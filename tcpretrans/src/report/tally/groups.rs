@@ -7,7 +7,7 @@ use crate::event::Flow;
 
 /// What flows are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// The remote address.
     Remote,
     /// The service's port: the lower one of the two.
@@ -22,12 +22,12 @@ pub enum By {
 
 impl By {
     /// All of them.
-    pub const ALL: [By; 5] = [Self::Remote, Self::Port, Self::Process, Self::Cgroup, Self::Netns];
+    pub(crate) const ALL: [By; 5] = [Self::Remote, Self::Port, Self::Process, Self::Cgroup, Self::Netns];
 }
 
 /// What the flows of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum GroupKey {
+pub(crate) enum GroupKey {
     /// A remote address.
     Remote(IpAddr),
     /// A port of the other end.
@@ -60,7 +60,7 @@ impl GroupKey {
 
 /// The sums of some flows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sums {
+pub(crate) struct Sums {
     /// How many flows.
     pub flows: u64,
     /// Of those, the ones that retransmitted.
@@ -71,7 +71,7 @@ pub struct Sums {
 
 impl Sums {
     /// Of one flow.
-    pub fn of_flow(counts: Counts) -> Sums {
+    pub(crate) fn of_flow(counts: Counts) -> Sums {
         Sums { flows: 1, retransmitting: u64::from(counts.sent + counts.failed > 0), counts }
     }
 }
@@ -86,7 +86,7 @@ impl AddAssign for Sums {
 
 /// A group of flows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// What they have in common.
     pub key: GroupKey,
     /// Their process; `None`: unknown, or several.
@@ -97,7 +97,7 @@ pub struct Group {
 
 /// All groups, the heaviest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Groups {
+pub(crate) struct Groups {
     /// The heaviest.
     pub groups: Vec<Group>,
     /// Those that there was no room for: their sums.
@@ -108,13 +108,13 @@ pub struct Groups {
 
 impl Groups {
     /// How many to show if it shall be `top`: instead of a line for "1 other" that one can have it.
-    pub fn shown(&self, top: usize) -> usize {
+    pub(crate) fn shown(&self, top: usize) -> usize {
         let one_other = self.others_folded == 0 && self.groups.len() == top.saturating_add(1);
         if one_other { self.groups.len() } else { top.min(self.groups.len()) }
     }
 
     /// What remains after the first `top`: how many groups, and their sums.
-    pub fn after(&self, top: usize) -> (u64, Sums) {
+    pub(crate) fn after(&self, top: usize) -> (u64, Sums) {
         let mut rest = self.others;
         let left_out = self.groups.get(top..).unwrap_or_default();
         left_out.iter().for_each(|group| rest += group.sums);
@@ -127,7 +127,7 @@ impl Groups {
 /// When there are too many groups, the lighter half is folded into one. So sums over all groups are always exact,
 /// and a group that is heavy throughout is, too; a folded group that comes again begins anew.
 #[derive(Debug)]
-pub struct Grouping {
+pub(crate) struct Grouping {
     by: By,
     most: usize,
     groups: StableMap<GroupKey, (Option<u32>, Sums)>,
@@ -137,12 +137,12 @@ pub struct Grouping {
 
 impl Grouping {
     /// Of at most so many groups.
-    pub fn new(by: By, most: usize) -> Grouping {
+    pub(crate) fn new(by: By, most: usize) -> Grouping {
         Grouping { by, most, groups: StableMap::default(), others: Sums::default(), others_folded: 0 }
     }
 
     /// Adds a flow.
-    pub fn add(&mut self, flow: &Flow, sums: Sums) {
+    pub(crate) fn add(&mut self, flow: &Flow, sums: Sums) {
         let key = GroupKey::of(flow, self.by);
         match self.groups.get_mut(&key) {
             Some((pid, group)) => {
@@ -173,7 +173,7 @@ impl Grouping {
     }
 
     /// All groups, in order.
-    pub fn finish(self) -> Groups {
+    pub(crate) fn finish(self) -> Groups {
         let mut groups: Vec<Group> =
             self.groups.into_iter().map(|(key, (pid, sums))| Group { key, pid, sums }).collect();
         groups.sort_unstable_by(|one, other| {

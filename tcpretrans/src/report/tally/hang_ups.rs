@@ -5,7 +5,7 @@ use crate::event::{Cause, Closed, HungUpSide};
 
 /// Ends that an application brought about while what was sent stayed unacknowledged.
 #[derive(Debug, Clone, Default)]
-pub struct HangUps {
+pub(crate) struct HangUps {
     /// By this side.
     pub local: u64,
     /// By the peer.
@@ -23,7 +23,7 @@ pub struct HangUps {
 
 impl HangUps {
     /// A connection ended.
-    pub fn closed(&mut self, closed: &Closed) {
+    pub(crate) fn closed(&mut self, closed: &Closed) {
         let Some(hung_up) = &closed.hung_up else { return };
         if hung_up.side == HungUpSide::Peer {
             self.peer += 1;

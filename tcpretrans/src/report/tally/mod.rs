@@ -1,15 +1,15 @@
 //! Sums up a recording, event by event, in bounded memory. No input or output, no clock of its own.
 
-pub mod counts;
-pub mod episode;
+pub(crate) mod counts;
+pub(crate) mod episode;
 mod followed;
-pub mod forecasts;
-pub mod groups;
-pub mod hang_ups;
-pub mod sessions;
-pub mod spread;
-pub mod timeline;
-pub mod worst;
+pub(crate) mod forecasts;
+pub(crate) mod groups;
+pub(crate) mod hang_ups;
+pub(crate) mod sessions;
+pub(crate) mod spread;
+pub(crate) mod timeline;
+pub(crate) mod worst;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +42,7 @@ type StableMap<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// How much is kept of what has no bound.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Flows that are followed at a time.
     pub flows: usize,
     /// Groups of each kind.
@@ -62,7 +62,7 @@ impl Default for Bounds {
 
 /// Sums up a recording.
 #[derive(Debug)]
-pub struct Tally {
+pub(crate) struct Tally {
     sessions: Following,
     totals: Totals,
     events: u64,
@@ -88,7 +88,7 @@ const WHO: usize = Who::ALL.len() + 1;
 
 /// What a recording says, summed up.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// The sessions of the whole recording, whatever part of it was asked for.
     pub sessions: Sessions,
     /// Events that were asked for.
@@ -127,7 +127,7 @@ pub struct Report {
 
 /// How often connections ended so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// Why.
     pub cause: Cause,
     /// By whom.
@@ -144,7 +144,7 @@ impl Default for Tally {
 
 impl Tally {
     /// An empty one.
-    pub fn new(bounds: Bounds) -> Tally {
+    pub(crate) fn new(bounds: Bounds) -> Tally {
         Tally {
             sessions: Following::default(),
             totals: Totals::default(),
@@ -168,7 +168,7 @@ impl Tally {
     }
 
     /// Takes the recording's next event. `wanted`: is it one that the user asked for?
-    pub fn observe(&mut self, recorded: &Recorded, wanted: bool) {
+    pub(crate) fn observe(&mut self, recorded: &Recorded, wanted: bool) {
         let Recorded { event, clock, session, .. } = recorded;
         let wall_ns = clock.wall_ns(event.mono_ns);
         self.sessions.observe(event, wall_ns, *session, wanted);
@@ -282,7 +282,7 @@ impl Tally {
     }
 
     /// The recording is over.
-    pub fn finish(mut self) -> Report {
+    pub(crate) fn finish(mut self) -> Report {
         let mut left = self.flows.drain();
         // Their order is chance, and it must not show.
         left.sort_by_key(|followed| (followed.flow.id, followed.flow.lport, followed.flow.rport));
@@ -330,13 +330,13 @@ fn endings(who: &BTreeMap<Cause, [u64; WHO]>) -> Vec<Ending> {
 
 impl Report {
     /// The groups of one kind.
-    pub fn groups(&self, by: By) -> &Groups {
+    pub(crate) fn groups(&self, by: By) -> &Groups {
         let at = By::ALL.iter().position(|&one| one == by).unwrap_or(0);
         &self.groups[at]
     }
 
     /// Sums over all flows.
-    pub fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &Counts {
         &self.all.counts
     }
 }

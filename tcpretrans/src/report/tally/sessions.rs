@@ -6,7 +6,7 @@ use crate::event::{Event, LostWhere, What};
 
 /// A time between two sessions in which nobody recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionGap {
+pub(crate) struct SessionGap {
     /// When it began, ns since 1970.
     pub from_ns: i64,
     /// How long it was, ns.
@@ -15,7 +15,7 @@ pub struct SessionGap {
 
 /// What is known of all sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     /// How many there are.
     pub count: u64,
     /// The first event, ns since 1970; `None`: there is none.
@@ -55,14 +55,14 @@ struct Current {
 
 /// Follows the sessions.
 #[derive(Debug, Default)]
-pub struct Following {
+pub(crate) struct Following {
     sessions: Sessions,
     current: Option<Current>,
 }
 
 impl Following {
     /// Takes each event of the recording. `wanted`: is it within the time that the user asked for?
-    pub fn observe(&mut self, event: &Event, wall_ns: i64, session: u32, wanted: bool) {
+    pub(crate) fn observe(&mut self, event: &Event, wall_ns: i64, session: u32, wanted: bool) {
         match &mut self.current {
             // Records of several CPUs may be a little out of order.
             Some(current) if current.number == session => {
@@ -137,7 +137,7 @@ impl Following {
     }
 
     /// All that is known.
-    pub fn finish(mut self) -> Sessions {
+    pub(crate) fn finish(mut self) -> Sessions {
         self.close();
         self.sessions
     }

@@ -10,7 +10,7 @@ const MOST: u64 = 1 << 40;
 
 /// Some values, without their order.
 #[derive(Debug, Clone, Default)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// `None`: no value yet.
     histogram: Option<Histogram<u64>>,
     /// hdrhistogram knows them only as exactly as everything else.
@@ -20,7 +20,7 @@ pub struct Spread {
 
 impl Spread {
     /// Takes a value.
-    pub fn record(&mut self, value: u64) {
+    pub(crate) fn record(&mut self, value: u64) {
         let value = value.min(MOST);
         match &self.histogram {
             Some(_) => (self.min, self.max) = (self.min.min(value), self.max.max(value)),
@@ -37,12 +37,12 @@ impl Spread {
     }
 
     /// How many values.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(0, Histogram::len)
     }
 
     /// The value that this share of all is not above; `None`: there are no values.
-    pub fn quantile(&self, share: f64) -> Option<u64> {
+    pub(crate) fn quantile(&self, share: f64) -> Option<u64> {
         let histogram = self.histogram.as_ref()?;
         // hdrhistogram gives the end of its bucket. Its beginning is as near, and for a value that many have in
         // common, such as an RTO, it is that value more often.
@@ -51,17 +51,17 @@ impl Spread {
     }
 
     /// The largest.
-    pub fn max(&self) -> Option<u64> {
+    pub(crate) fn max(&self) -> Option<u64> {
         self.histogram.is_some().then_some(self.max)
     }
 
     /// The smallest.
-    pub fn min(&self) -> Option<u64> {
+    pub(crate) fn min(&self) -> Option<u64> {
         self.histogram.is_some().then_some(self.min)
     }
 
     /// How many are at least `low` and less than `high`.
-    pub fn between(&self, low: u64, high: u64) -> u64 {
+    pub(crate) fn between(&self, low: u64, high: u64) -> u64 {
         match &self.histogram {
             Some(histogram) if low < high => histogram.count_between(low, high - 1),
             _ => 0,

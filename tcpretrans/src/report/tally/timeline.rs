@@ -2,7 +2,7 @@
 
 /// Counts over time, in bins of equal width that grows as needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timeline {
+pub(crate) struct Timeline {
     most: usize,
     /// Where the first bin begins, s since 1970; a multiple of the width.
     begin_s: i64,
@@ -14,12 +14,12 @@ const NS_PER_S: i64 = 1_000_000_000;
 
 impl Timeline {
     /// Of at most so many bins, and at least two. They are a second wide at first.
-    pub fn new(most: usize) -> Timeline {
+    pub(crate) fn new(most: usize) -> Timeline {
         Timeline { most: most.max(2), begin_s: 0, width_s: 1, bins: Vec::new() }
     }
 
     /// Counts something that happened then.
-    pub fn record(&mut self, wall_ns: i64) {
+    pub(crate) fn record(&mut self, wall_ns: i64) {
         let second = wall_ns.div_euclid(NS_PER_S);
         if self.bins.is_empty() {
             self.begin_s = second.div_euclid(self.width_s) * self.width_s;
@@ -60,34 +60,34 @@ impl Timeline {
     }
 
     /// Where the first bin begins, ns since 1970.
-    pub fn begin_ns(&self) -> i64 {
+    pub(crate) fn begin_ns(&self) -> i64 {
         self.begin_s.saturating_mul(NS_PER_S)
     }
 
     /// Where the last bin ends, ns since 1970.
-    pub fn end_ns(&self) -> i64 {
+    pub(crate) fn end_ns(&self) -> i64 {
         (self.begin_s + self.width_s * self.bins.len() as i64).saturating_mul(NS_PER_S)
     }
 
     /// How wide a bin is, s.
-    pub fn width_s(&self) -> u64 {
+    pub(crate) fn width_s(&self) -> u64 {
         self.width_s.unsigned_abs()
     }
 
     /// From the first in which something happened to the last.
-    pub fn bins(&self) -> &[u64] {
+    pub(crate) fn bins(&self) -> &[u64] {
         &self.bins
     }
 
     /// The fullest bin: when it begins, ns since 1970, and its count.
-    pub fn peak(&self) -> Option<(i64, u64)> {
+    pub(crate) fn peak(&self) -> Option<(i64, u64)> {
         let most = self.bins.iter().copied().max()?;
         let at = self.bins.iter().position(|&count| count == most)?;
         Some(((self.begin_s + at as i64 * self.width_s).saturating_mul(NS_PER_S), most))
     }
 
     /// The same in at most so many bins, and at least two: those on both sides of 1970 never become one.
-    pub fn narrowed(&self, most: usize) -> Timeline {
+    pub(crate) fn narrowed(&self, most: usize) -> Timeline {
         let mut narrow = self.clone();
         while narrow.bins.len() > most.max(2) {
             narrow.widen();

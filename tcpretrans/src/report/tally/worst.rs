@@ -7,7 +7,7 @@ use super::episode::{Ended, EpisodeOutcome};
 
 /// An episode, and how many were like it but not as bad.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worst {
+pub(crate) struct Worst {
     /// The worst of them.
     pub episode: Ended,
     /// How many others were seen.
@@ -16,7 +16,7 @@ pub struct Worst {
 
 /// Keeps the worst.
 #[derive(Debug)]
-pub struct WorstEpisodes {
+pub(crate) struct WorstEpisodes {
     most: usize,
     kept: Vec<Worst>,
 }
@@ -38,12 +38,12 @@ fn are_alike(one: &Ended, other: &Ended) -> bool {
 
 impl WorstEpisodes {
     /// Keeps so many kinds of them.
-    pub fn new(most: usize) -> WorstEpisodes {
+    pub(crate) fn new(most: usize) -> WorstEpisodes {
         WorstEpisodes { most, kept: Vec::with_capacity(most) }
     }
 
     /// Takes one.
-    pub fn offer(&mut self, episode: Ended) {
+    pub(crate) fn offer(&mut self, episode: Ended) {
         if let Some(like) = self.kept.iter_mut().find(|worst| are_alike(&worst.episode, &episode)) {
             like.more += 1;
             if badness(&like.episode) < badness(&episode) {
@@ -61,7 +61,7 @@ impl WorstEpisodes {
     }
 
     /// The worst first.
-    pub fn finish(mut self) -> Vec<Worst> {
+    pub(crate) fn finish(mut self) -> Vec<Worst> {
         self.kept.sort_by_key(|worst| Reverse(badness(&worst.episode)));
         self.kept
     }

@@ -16,7 +16,7 @@ use crate::{
 /// Options of the log.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// Also log JSON Lines to FILE (appended)
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct LogArgs {
 
 /// A log of JSON Lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// The file.
     pub path: PathBuf,
     /// `None`: it grows without limit.

@@ -13,7 +13,7 @@ use crate::sink::whole_lines::WholeLines;
 
 /// An open log file.
 #[derive(Debug)]
-pub struct OpenFile {
+pub(super) struct OpenFile {
     out: WholeLines<File>,
     /// Device and inode.
     identity: (u64, u64),
@@ -29,7 +29,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// From opening; also if another process logs to it.
-    pub fn append(path: &Path) -> io::Result<OpenFile> {
+    pub(super) fn append(path: &Path) -> io::Result<OpenFile> {
         let file = open(path)?;
         let metadata = file.metadata()?;
         let is_regular = metadata.is_file();
@@ -50,22 +50,22 @@ impl OpenFile {
     }
 
     /// Is it a file and no device or pipe?
-    pub fn is_regular(&self) -> bool {
+    pub(super) fn is_regular(&self) -> bool {
         self.is_regular
     }
 
     /// Its length.
-    pub fn len(&self) -> u64 {
+    pub(super) fn len(&self) -> u64 {
         self.len
     }
 
     /// Is there more in it than a `start` line?
-    pub fn has_events(&self) -> bool {
+    pub(super) fn has_events(&self) -> bool {
         self.has_events
     }
 
     /// Is it still what the path leads to? Notes its length on the way.
-    pub fn is_still_at(&mut self, path: &Path) -> bool {
+    pub(super) fn is_still_at(&mut self, path: &Path) -> bool {
         if !self.is_regular {
             return true;
         }
@@ -80,12 +80,12 @@ impl OpenFile {
     }
 
     /// Has it no name left, so that nobody can ever read it again? Where it cannot be asked: no.
-    pub fn was_deleted(&self) -> bool {
+    pub(super) fn was_deleted(&self) -> bool {
         self.is_regular && self.out.target().metadata().is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
     /// Has somebody cut it since it was last looked at (logrotate's copytruncate)?
-    pub fn was_cut(&mut self) -> bool {
+    pub(super) fn was_cut(&mut self) -> bool {
         if self.was_cut {
             self.has_events = self.len > 0;
         }
@@ -96,7 +96,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// See [`WholeLines::write`].
-    pub fn write_head(&mut self, line: &mut BytesMut) -> io::Result<()> {
+    pub(super) fn write_head(&mut self, line: &mut BytesMut) -> io::Result<()> {
         self.write(line)
     }
 
@@ -104,7 +104,7 @@ impl OpenFile {
     ///
     /// # Errors
     /// See [`WholeLines::write`].
-    pub fn write_events(&mut self, lines: &mut BytesMut) -> io::Result<()> {
+    pub(super) fn write_events(&mut self, lines: &mut BytesMut) -> io::Result<()> {
         let before = lines.len();
         let result = self.write(lines);
         self.has_events |= lines.len() < before;

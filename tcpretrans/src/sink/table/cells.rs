@@ -15,22 +15,22 @@ use crate::{
 };
 
 /// What is not known.
-pub const UNKNOWN: &str = "-";
+pub(crate) const UNKNOWN: &str = "-";
 
 /// Local wall-clock date and time.
-pub fn local_time(mono_ns: u64, clock: &Clock, zone: &TimeZone) -> DateTime {
+pub(crate) fn local_time(mono_ns: u64, clock: &Clock, zone: &TimeZone) -> DateTime {
     time::local(clock.wall_ns(mono_ns), zone)
 }
 
 /// `fast?` where the kernel's state allows another reading.
-pub fn type_name(retransmit: &Retransmit) -> Cow<'static, str> {
+pub(crate) fn type_name(retransmit: &Retransmit) -> Cow<'static, str> {
     let name = retransmit.ty.name();
     if retransmit.certain { Cow::Borrowed(name) } else { Cow::Owned(format!("{name}?")) }
 }
 
 /// `10.0.0.1:40000 > 10.0.0.2:9000`. Where that is too wide, the local address goes first (it is known), then
 /// the middle of the remote one.
-pub fn flow(flow: &Flow, width: Option<usize>) -> String {
+pub(crate) fn flow(flow: &Flow, width: Option<usize>) -> String {
     let end = |addr: IpAddr, port| SocketAddr::new(addr, port).to_string();
     let remote = end(flow.raddr, flow.rport);
     let whole = format!("{} > {remote}", end(flow.laddr, flow.lport));
@@ -46,7 +46,7 @@ pub fn flow(flow: &Flow, width: Option<usize>) -> String {
 }
 
 /// `java/1234`; the name is cut before the number is.
-pub fn process(flow: &Flow, width: Option<usize>) -> String {
+pub(crate) fn process(flow: &Flow, width: Option<usize>) -> String {
     let pid = flow.pid.map(|pid| format!("/{pid}")).unwrap_or_default();
     let comm = match &flow.comm {
         Some(comm) => visible(comm),
@@ -56,12 +56,12 @@ pub fn process(flow: &Flow, width: Option<usize>) -> String {
 }
 
 /// `12/17.4k`
-pub fn segs(retransmit: &Retransmit) -> String {
+pub(crate) fn segs(retransmit: &Retransmit) -> String {
     format!("{}/{}", retransmit.segs, figures::short(retransmit.bytes.into()))
 }
 
 /// As `ss` has it where that is shorter.
-pub fn state(state: u8) -> Cow<'static, str> {
+pub(crate) fn state(state: u8) -> Cow<'static, str> {
     match state {
         tcp_state::ESTABLISHED => Cow::Borrowed("ESTAB"),
         _ => state_name::name(state),
@@ -69,7 +69,7 @@ pub fn state(state: u8) -> Cow<'static, str> {
 }
 
 /// Is it the state that such a retransmission happens in anyway?
-pub fn is_usual_state(retransmit: &Retransmit) -> bool {
+pub(crate) fn is_usual_state(retransmit: &Retransmit) -> bool {
     match retransmit.ty {
         RetransmitType::Syn => retransmit.state == tcp_state::SYN_SENT,
         RetransmitType::SynAck => true,
@@ -78,7 +78,7 @@ pub fn is_usual_state(retransmit: &Retransmit) -> bool {
 }
 
 /// `204->408 ms`, `52->104 s`
-pub fn rto(retransmit: &Retransmit) -> String {
+pub(crate) fn rto(retransmit: &Retransmit) -> String {
     match (retransmit.rto_ms, retransmit.next_rto_ms) {
         (None, None) => UNKNOWN.to_owned(),
         (Some(rto), Some(next)) => time::step(rto, next),
@@ -88,7 +88,7 @@ pub fn rto(retransmit: &Retransmit) -> String {
 }
 
 /// `#2`: the second RTO in a row.
-pub fn tries(retransmit: &Retransmit) -> String {
+pub(crate) fn tries(retransmit: &Retransmit) -> String {
     match retransmit.rto_ms {
         Some(_) => format!("#{}", retransmit.retransmits),
         None => UNKNOWN.to_owned(),
@@ -96,17 +96,17 @@ pub fn tries(retransmit: &Retransmit) -> String {
 }
 
 /// `0.2 ms`, `35 ms`, `1.2 s`
-pub fn srtt(srtt_us: Option<u32>) -> String {
+pub(crate) fn srtt(srtt_us: Option<u32>) -> String {
     srtt_us.map_or(UNKNOWN.to_owned(), |us| time::micros(us.into()))
 }
 
 /// A number, or `-`.
-pub fn number(number: Option<u32>) -> String {
+pub(crate) fn number(number: Option<u32>) -> String {
     number.map_or(UNKNOWN.to_owned(), |number| number.to_string())
 }
 
 /// The cgroup's path; its end says more than its beginning.
-pub fn cgroup(flow: &Flow, width: Option<usize>) -> String {
+pub(crate) fn cgroup(flow: &Flow, width: Option<usize>) -> String {
     let Some(path) = &flow.cgroup else { return UNKNOWN.to_owned() };
     cut(&visible(path), width.unwrap_or(usize::MAX), Keep::End).into_owned()
 }

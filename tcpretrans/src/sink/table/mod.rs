@@ -2,17 +2,17 @@
 //!
 //! `row` and `layout` are pure: the same event, layout and clock give the same line.
 
-pub mod cells;
-pub mod layout;
-pub mod row;
-pub mod sentence;
-pub mod style;
+pub(crate) mod cells;
+pub(crate) mod layout;
+pub(crate) mod row;
+pub(crate) mod sentence;
+pub(crate) mod style;
 
 use std::{fs::File, io};
 
 use jiff::tz::TimeZone;
 pub use layout::Layout;
-pub use row::row;
+pub(crate) use row::row;
 use terminal_size::{Height, terminal_size_of};
 
 use super::{Sink, SinkError, reports_lost_output, stream::Stream, whole_lines::Target};

@@ -16,7 +16,7 @@ use crate::{
 const INDENT: &str = "         ";
 
 /// The event's lines without the last newline, mostly one; `None`: the table does not show such events.
-pub fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {
+pub(crate) fn row(event: &Event, layout: &Layout, clock: &Clock) -> Option<String> {
     let mut row = layout.row();
     let below = match &event.what {
         What::Retransmit(retransmit) => retransmission(&mut row, event, retransmit, layout, clock),

@@ -24,7 +24,7 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// What is said in an event's last cell, and what that cell has no room for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Sentence {
+pub(crate) struct Sentence {
     /// On the event's own line.
     pub line: String,
     /// Below it. Why a connection ended is the answer that the user came for: where it does not fit, it gets lines
@@ -48,7 +48,7 @@ impl Sentence {
 
 /// When things are shown, and where.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene<'a> {
+pub(crate) struct Scene<'a> {
     /// The event's own time, mono ns.
     pub now_ns: u64,
     /// Of the event's session.
@@ -97,7 +97,7 @@ impl Scene<'_> {
 }
 
 /// The last column of a retransmission's line.
-pub fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
+pub(crate) fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
     let failed = retransmit.err.map(|err| format!("not sent: {}", err.name()));
     let unusual = !scene.layout.has(Column::State) && !is_usual_state(retransmit);
     let state = unusual.then(|| state(retransmit.state).into_owned());
@@ -129,7 +129,7 @@ pub fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
 }
 
 /// What is said of an event that is no retransmission; `None`: the table does not show it.
-pub fn sentence(what: &What, scene: Scene<'_>) -> Option<Sentence> {
+pub(crate) fn sentence(what: &What, scene: Scene<'_>) -> Option<Sentence> {
     let whole = |text: String| Sentence::first_fitting([(text, None)], scene.room);
     match what {
         What::Threshold(threshold) => Some(of_threshold(threshold, scene)),

@@ -9,7 +9,7 @@ use crate::{
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub(crate) enum Look {
     /// Everyday: probes, orderly ends.
     Faint,
     /// Worth a line.
@@ -26,7 +26,7 @@ pub enum Look {
 
 impl Look {
     /// For terminals.
-    pub fn style(self) -> Style {
+    pub(crate) fn style(self) -> Style {
         match self {
             Look::Faint => page::FAINT,
             Look::Plain => page::PLAIN,
@@ -38,7 +38,7 @@ impl Look {
     }
 
     /// Of an event's line.
-    pub fn of(event: &Event) -> Look {
+    pub(crate) fn of(event: &Event) -> Look {
         match &event.what {
             What::Retransmit(retransmit) => of_retransmit(retransmit),
             What::Threshold(_) => Look::Alarm,

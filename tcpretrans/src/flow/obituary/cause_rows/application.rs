@@ -4,7 +4,7 @@ use tcpretrans_ebpf::tcp_state::*;
 
 use super::*;
 
-pub fn by_the_application() -> Vec<Row> {
+pub(super) fn by_the_application() -> Vec<Row> {
     use Cause::*;
     use How::*;
     let local = |ending, old, change: fn(&mut Record), how| {

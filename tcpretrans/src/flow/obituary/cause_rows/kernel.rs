@@ -4,7 +4,7 @@ use tcpretrans_ebpf::tcp_state::*;
 
 use super::*;
 
-pub fn by_the_kernel() -> Vec<Row> {
+pub(super) fn by_the_kernel() -> Vec<Row> {
     use Cause::*;
     use How::*;
     vec![

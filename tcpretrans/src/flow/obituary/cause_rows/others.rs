@@ -4,7 +4,7 @@ use tcpretrans_ebpf::tcp_state::*;
 
 use super::*;
 
-pub fn by_the_peer_or_others() -> Vec<Row> {
+pub(super) fn by_the_peer_or_others() -> Vec<Row> {
     use Cause::*;
     use How::*;
     let reset = |row: Row| Row { reset_received: true, ..row };
