@@ -1,7 +1,7 @@
 //! `tcpretrans advise` on a recording that was made in the lab (`xtask/tests/live/advise/fixture.rs`), its lines other than
 //! observations.
 //!
-//! `TCPRETRANS_BLESS=1` writes the expected texts anew: look at the difference before you commit it.
+//! `UPDATE_SNAPSHOTS=1` writes the expected texts anew: look at the difference before you commit it.
 
 use std::{
     fs,
@@ -49,7 +49,7 @@ fn json(args: &[&str]) -> Value {
 #[track_caller]
 fn check_expected(name: &str, found: &str) {
     let path: PathBuf = Path::new(RECORDING).with_file_name(name);
-    if std::env::var_os("TCPRETRANS_BLESS").is_some() {
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, found).expect("writes");
     }
     let expected = fs::read_to_string(&path).expect("the expected text");

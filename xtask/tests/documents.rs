@@ -96,6 +96,16 @@ fn every_link_leads_somewhere_and_every_page_is_found() {
 }
 
 #[test]
+fn the_size_of_a_record_is_the_documented_one() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).expect("readable");
+    let size = tcpretrans_ebpf::Record::SIZE;
+    assert!(
+        page.contains(&format!("| a record | {size} bytes")),
+        "docs/architecture.md: a record has {size} bytes"
+    );
+}
+
+#[test]
 fn what_a_heading_is_called_in_links() {
     assert_eq!(anchor("`end`"), "end");
     assert_eq!(anchor("Limits, told honestly"), "limits-told-honestly");

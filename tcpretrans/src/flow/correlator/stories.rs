@@ -231,7 +231,7 @@ fn an_untroubled_close_is_announced_only_if_asked() {
 proptest! {
     /// Whatever the kernel says, in whatever order: no panic, and memory is bounded.
     #[test]
-    fn any_records_in_any_order(bytes in proptest::collection::vec(any::<u8>(), Record::SIZE), moves in proptest::collection::vec((0u8..10, 0u64..40, 0u8..13, 0u8..13), 1..80)) {
+    fn any_records_in_any_order(bytes in proptest::collection::vec(any::<u8>(), Record::SIZE), moves in proptest::collection::vec((0..Kind::COUNT as u8, 0u64..40, 0u8..13, 0u8..13), 1..80)) {
         let (_, base) = Record::decode(&{
             let mut bytes = bytes;
             // The kind must be one; its place is found by trying.

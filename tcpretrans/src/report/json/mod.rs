@@ -42,11 +42,31 @@ pub(super) fn render(report: &Report, subject: &Subject) -> Result<String, serde
 
 fn document(report: &Report, subject: &Subject) -> schema::Document {
     let top = subject.top.unwrap_or(TOP);
-    let totals = &report.totals;
+    // Each by its name: what is summed up is written, or left out on purpose.
+    let Report {
+        sessions,
+        // The sum of `events`.
+        events: _,
+        totals,
+        endings,
+        deadline_thresholds,
+        all,
+        flows_forgotten,
+        // By [`Report::groups`].
+        groups: _,
+        recovery_ms,
+        rto_ms,
+        deepest,
+        worst,
+        open_episodes,
+        forecasts,
+        hang_ups,
+        timeline,
+        undelivered_bytes,
+    } = report;
     let by_type = |count: fn(&TypeTotal) -> u64| {
         totals.retransmits.iter().map(|(ty, total)| (ty.name(), count(total))).collect()
     };
-    let sessions = &report.sessions;
     schema::Document {
         schema: schema::SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
@@ -88,8 +108,7 @@ fn document(report: &Report, subject: &Subject) -> schema::Document {
         },
         lost: totals.lost.iter().map(|(place, records)| (place.name(), *records)).collect(),
         unseen_segs: totals.unseen_segs,
-        endings: report
-            .endings
+        endings: endings
             .iter()
             .map(|ending| schema::Ending {
                 cause: ending.cause.name(),
@@ -97,37 +116,37 @@ fn document(report: &Report, subject: &Subject) -> schema::Document {
                 count: ending.count,
             })
             .collect(),
-        flows: report.all.flows,
-        retransmitting_flows: report.all.retransmitting,
-        flows_forgotten: report.flows_forgotten,
-        sums: sum(&report.all.counts),
-        undelivered_bytes: report.undelivered_bytes,
-        deadline_thresholds: report.deadline_thresholds,
-        open_episodes: report.open_episodes,
-        recovery_ms: quantiles(&report.recovery_ms),
-        rto_ms: quantiles(&report.rto_ms),
-        deepest_backoff: quantiles(&report.deepest),
+        flows: all.flows,
+        retransmitting_flows: all.retransmitting,
+        flows_forgotten: *flows_forgotten,
+        sums: sum(&all.counts),
+        undelivered_bytes: *undelivered_bytes,
+        deadline_thresholds: *deadline_thresholds,
+        open_episodes: *open_episodes,
+        recovery_ms: quantiles(recovery_ms),
+        rto_ms: quantiles(rto_ms),
+        deepest_backoff: quantiles(deepest),
         timeline: schema::Timeline {
-            begin: report.timeline.peak().map(|_| time(report.timeline.begin_ns())),
-            bin_ms: report.timeline.width_s() * 1000,
-            retransmissions: report.timeline.bins().to_vec(),
+            begin: timeline.peak().map(|_| time(timeline.begin_ns())),
+            bin_ms: timeline.width_s() * 1000,
+            retransmissions: timeline.bins().to_vec(),
         },
-        worst_episodes: report.worst.iter().take(top).map(episode).collect(),
+        worst_episodes: worst.iter().take(top).map(episode).collect(),
         forecasts: schema::Forecasts {
-            foretold: report.forecasts.predicted,
-            not_foretold: report.forecasts.not_predicted,
-            first: forecast(&report.forecasts.first),
-            first_within_window: report.forecasts.within_window,
-            first_lead_ms: quantiles(&report.forecasts.lead_ms),
-            last: forecast(&report.forecasts.last),
+            foretold: forecasts.predicted,
+            not_foretold: forecasts.not_predicted,
+            first: forecast(&forecasts.first),
+            first_within_window: forecasts.within_window,
+            first_lead_ms: quantiles(&forecasts.lead_ms),
+            last: forecast(&forecasts.last),
         },
         hang_ups: schema::HangUps {
-            local: report.hang_ups.local,
-            peer: report.hang_ups.peer,
-            connecting: report.hang_ups.connecting,
-            before_first_retransmission: report.hang_ups.before_first_retransmission,
-            killed: report.hang_ups.killed,
-            patience_ms: quantiles(&report.hang_ups.patience_ms),
+            local: hang_ups.local,
+            peer: hang_ups.peer,
+            connecting: hang_ups.connecting,
+            before_first_retransmission: hang_ups.before_first_retransmission,
+            killed: hang_ups.killed,
+            patience_ms: quantiles(&hang_ups.patience_ms),
         },
         by: By::ALL
             .into_iter()
@@ -148,19 +167,33 @@ fn name(by: By) -> &'static str {
 }
 
 fn sum(counts: &Counts) -> schema::Sum {
+    let &Counts {
+        sent,
+        failed,
+        timeouts,
+        segs,
+        bytes,
+        recovered,
+        spurious,
+        spurious_unknown,
+        closed,
+        deaths,
+        hung_up,
+        worst_ms,
+    } = counts;
     schema::Sum {
-        retransmissions: counts.sent,
-        failed_retransmissions: counts.failed,
-        retransmissions_by_timeout: counts.timeouts,
-        retransmitted_segs: counts.segs,
-        retransmitted_bytes: counts.bytes,
-        recovered: counts.recovered,
-        spurious: counts.spurious,
-        spurious_unknown: counts.spurious_unknown,
-        closed: counts.closed,
-        deaths: counts.deaths,
-        hung_up: counts.hung_up,
-        worst_episode_ms: counts.worst_ms,
+        retransmissions: sent,
+        failed_retransmissions: failed,
+        retransmissions_by_timeout: timeouts,
+        retransmitted_segs: segs,
+        retransmitted_bytes: bytes,
+        recovered,
+        spurious,
+        spurious_unknown,
+        closed,
+        deaths,
+        hung_up,
+        worst_episode_ms: worst_ms,
     }
 }
 
