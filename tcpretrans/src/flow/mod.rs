@@ -15,7 +15,7 @@
 //! for recorded in Reader::open(&["tests/recordings/night.jsonl".into()], Detail::Whole)? {
 //!     if let What::Retransmit(retransmit) = recorded?.event.what {
 //!         recorded_timeouts += usize::from(retransmit.rto_ms.is_some());
-//!         correlator.observe(retransmit.ty.tracepoint(), &retransmit.record, &Owner::default(), &mut events);
+//!         correlator.observe(retransmit.ty.attempt().kind(), &retransmit.record, &Owner::default(), &mut events);
 //!     }
 //! }
 //! let timeouts = events.iter().filter(|event| {
