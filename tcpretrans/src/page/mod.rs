@@ -7,6 +7,7 @@ mod row;
 mod surface;
 mod table;
 mod text;
+mod width;
 mod wrap;
 
 #[cfg(test)]
@@ -19,8 +20,8 @@ pub(crate) use pen::Pen;
 pub(crate) use row::Row;
 pub(crate) use surface::{Page, columns, wants_colour};
 pub(crate) use table::{Block, Cell, Column, Table, side_by_side};
-pub(crate) use text::Text;
-pub(crate) use text::styled;
+pub(crate) use text::{Text, styled};
+pub(crate) use width::width;
 pub(crate) use wrap::wrap;
 
 /// Everyday text.

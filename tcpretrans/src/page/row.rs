@@ -1,8 +1,6 @@
 //! A row of a list that grows while it is shown, so that nobody knows how wide its columns will have to be.
 
-use unicode_width::UnicodeWidthStr;
-
-use super::{Keep, cut};
+use super::{Keep, cut, width};
 use crate::words::escape::visible;
 
 /// Cells at places that are fixed. A cell that is too wide pushes the next ones, whose padding takes it back.
@@ -22,18 +20,18 @@ impl Row {
     }
 
     /// Adds a cell of that width. Text by others is made safe.
-    pub fn cell(&mut self, text: &str, width: usize) {
+    pub fn cell(&mut self, text: &str, columns: usize) {
         if self.at > 0 {
-            let pad = self.at.saturating_sub(self.text.width()).max(1);
+            let pad = self.at.saturating_sub(width(&self.text)).max(1);
             self.text.extend(std::iter::repeat_n(' ', pad));
         }
         self.text.push_str(&visible(text));
-        self.at += width + 1;
+        self.at += columns + 1;
     }
 
     /// Columns that are left for the last cell.
     pub fn room(&self) -> usize {
-        let taken = if self.at == 0 { 0 } else { self.at.max(self.text.width() + 1) };
+        let taken = if self.at == 0 { 0 } else { self.at.max(width(&self.text) + 1) };
         self.columns.map_or(usize::MAX, |columns| columns.saturating_sub(taken))
     }
 

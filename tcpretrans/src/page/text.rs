@@ -1,7 +1,6 @@
 //! A line in the making: what it says, and how its parts look.
 
 use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
 
 use super::{Keep, PLAIN, cut};
 use crate::words::escape::visible;
@@ -49,7 +48,7 @@ impl Text {
 
     /// Columns.
     pub(crate) fn width(&self) -> usize {
-        self.parts.iter().map(|(_, text)| text.width()).sum()
+        self.parts.iter().map(|(_, text)| super::width(text)).sum()
     }
 
     /// The text without its styles.

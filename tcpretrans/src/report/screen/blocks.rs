@@ -1,12 +1,11 @@
 //! Blocks of the overview that stand side by side, and the sentences between.
 
 use anstyle::Style;
-use unicode_width::UnicodeWidthStr;
 
 use super::bars::{self, Bin};
 use crate::{
     event::{Cause, TypeTotal},
-    page::{ALARM, Block, Column, HEADING, Keep, NOTICE, PLAIN, Pen, Table, Text, side_by_side},
+    page::{ALARM, Block, Column, HEADING, Keep, NOTICE, PLAIN, Pen, Table, Text, side_by_side, width},
     report::tally::{Ending, Report},
     words::{
         figures::{count, short, thousands},
@@ -204,14 +203,14 @@ impl Histogram {
 
     fn figures(&self) -> [usize; 2] {
         let widest = |width: fn(&Bin) -> usize| self.bins.iter().map(width).max().unwrap_or(0);
-        [widest(|bin| bin.label.width()), widest(|bin| short(bin.count).width())]
+        [widest(|bin| width(&bin.label)), widest(|bin| width(&short(bin.count)))]
     }
 }
 
 impl Block for Histogram {
     fn needed(&self) -> usize {
         let [label, count] = self.figures();
-        self.title.width().max(label + count + 2 + Histogram::LEAST_BAR)
+        width(self.title).max(label + count + 2 + Histogram::LEAST_BAR)
     }
 
     fn lines(&self, columns: usize) -> Vec<Text> {

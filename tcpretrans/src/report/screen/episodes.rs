@@ -2,11 +2,9 @@
 
 use std::net::SocketAddr;
 
-use unicode_width::UnicodeWidthStr;
-
 use super::times::Times;
 use crate::{
-    page::{ALARM, Keep, PLAIN, Pen, Text, cut},
+    page::{ALARM, Keep, PLAIN, Pen, Text, cut, width},
     report::tally::{
         Report,
         episode::{Ended, EpisodeOutcome, Ladder},
@@ -38,7 +36,7 @@ pub(super) fn write(pen: &mut Pen, report: &Report, top: Option<usize>, times: &
     for one @ Worst { episode, more } in worst {
         let begin = format!("{:>widest$}  {}  ", duration(one), times.short(episode.began_wall_ns));
         let style = if is_death(episode.outcome) { ALARM } else { PLAIN };
-        let used = begin.width() + outcome(episode.outcome).width().max(OUTCOME) + 2;
+        let used = width(&begin) + width(outcome(episode.outcome)).max(OUTCOME) + 2;
         let line = Text::from(begin).and(style, outcome(episode.outcome)).pad(used);
         let who = match process(&episode.flow, Some(PROCESS)) {
             unknown if unknown == "-" => "unknown".to_owned(),

@@ -1,7 +1,6 @@
 //! What the columns cannot say: the outlook, and the lines of events other than retransmissions.
 
 use jiff::civil::DateTime;
-use unicode_width::UnicodeWidthStr;
 
 use super::{
     cells::{UNKNOWN, is_usual_state, local_time, state},
@@ -12,6 +11,7 @@ use crate::{
         Clock, Closed, Deadline, End, InBackoff, Lost, LostWhere, Recovered, RecoveredBy, Retransmit,
         Threshold, ThresholdName, Unseen, What,
     },
+    page,
     words::{
         errno,
         escape::visible,
@@ -37,7 +37,7 @@ impl Sentence {
     fn first_fitting(forms: impl IntoIterator<Item = (String, Option<String>)>, room: usize) -> Sentence {
         let mut whole = None;
         for (line, below) in forms {
-            if line.width() <= room {
+            if page::width(&line) <= room {
                 return Sentence { line, below };
             }
             whole.get_or_insert(line);
@@ -123,7 +123,7 @@ pub(crate) fn outlook(retransmit: &Retransmit, scene: Scene<'_>) -> Sentence {
             }
         }
     }
-    let chosen = forms.into_iter().find(|(line, _)| line.width() <= scene.room);
+    let chosen = forms.into_iter().find(|(line, _)| page::width(line) <= scene.room);
     let (line, below) = chosen.unwrap_or((shortest, failed));
     Sentence { line, below }
 }
