@@ -2,11 +2,12 @@
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::words::escape::is_plain;
+
 /// Its columns on a terminal. Nearly all text is ASCII, where a byte is a column: on a busy machine the table is twice
 /// as fast by that.
 pub(crate) fn width(text: &str) -> usize {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain { text.len() } else { UnicodeWidthStr::width(text) }
+    if is_plain(text) { text.len() } else { UnicodeWidthStr::width(text) }
 }
 
 #[cfg(test)]

@@ -11,12 +11,15 @@ fn is_unsafe(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Printable ASCII alone, as most text is: a byte tells, and is a column.
+pub(crate) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// The text with whatever is not plainly visible written as Rust would: `\u{1b}`, `\n`. What is visible already stays
 /// as it is, so to do it twice does no harm.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    // Most text is ASCII, of which a byte tells.
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain || !text.contains(is_unsafe) {
+    if is_plain(text) || !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut visible = String::with_capacity(text.len() + 16);
